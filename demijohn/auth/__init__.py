@@ -1,0 +1,1 @@
+"""Who may ask: the guard that keeps an unconfigured service to its own machine."""

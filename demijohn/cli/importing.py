@@ -1,0 +1,249 @@
+"""`demijohn import`: every record of a file, each its own request, and an account of each."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from os import fstat
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from demijohn.cli.client import Service, service_url
+from demijohn.cli.handoff import Record
+from demijohn.cli.interrupts import Interrupts
+from demijohn.cli.progress import Report, progress
+from demijohn.cli.rejects import Rejects
+from demijohn.cli.sending import Sending, Tally
+from demijohn.exits import Exit
+from demijohn.formats.json_stream import RecordSplitter, RecordTooLarge, Truncated
+
+CHUNK = 64 * 1024
+LARGEST_RECORD = 16 * 1024 * 1024
+"""As many bytes as the service may ever be set to take."""
+STDIN = "-"
+STDIN_FILENO = 0
+EXAMPLES = """\b
+Examples:
+  demijohn import movies.json
+  zcat dump.ndjson.gz | demijohn import - --url http://10.0.0.7:30500
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says, made definite."""
+
+    file: str
+    url: str
+    concurrency: int
+    rejects: Path
+    skip: int
+    patience: float
+    """Seconds that one record may be tried."""
+
+    @property
+    def name(self) -> str:
+        """The input, for people."""
+        return "standard input" if self.file == STDIN else self.file
+
+
+@click.command("import", epilog=EXAMPLES)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--url", metavar="URL", help="The service.  [env: DEMIJOHN_URL]")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Records on their way at one time.",
+)
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where refused records go.  [default: FILE's name and .rejected.ndjson, "
+    "in the working directory]",
+)
+@click.option(
+    "--skip",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Pass over the first N records, to go on where an import was stopped.",
+)
+@click.option(
+    "--retry-for",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to go on trying a record while the service takes none.",
+)
+def import_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
+    *,
+    file: str,
+    url: str | None,
+    concurrency: int,
+    rejects: Path | None,
+    skip: int,
+    retry_for: float,
+) -> None:
+    """Insert the records of FILE (or of standard input, for -) into a service.
+
+    FILE holds JSON: one object a line (NDJSON), or one array of objects. It may be of any size.
+    Each record is sent once, its bytes unchanged, as POST /data. A record that the service
+    refuses is written to the rejects file with its number and the reason, and the others go on.
+
+    A record whose answer got lost may be in or not. It is counted as unknown, kept in the
+    rejects file with the code outcome-unknown, and not sent again: that could double it.
+
+    Ctrl-C stops and says how to go on. The exit code is 0 only when every record is in.
+    """
+    options = Options(
+        file=file,
+        url=service_url(url),
+        concurrency=concurrency,
+        rejects=rejects or _default_rejects(file),
+        skip=skip,
+        patience=retry_for,
+    )
+    if file != STDIN and options.rejects.exists() and options.rejects.samefile(file):
+        raise click.UsageError("FILE and the rejects file are the same.")
+    with _open(file) as source:
+        sys.exit(run(options, source))
+
+
+def run(options: Options, source: BinaryIO) -> Exit:
+    """Import what `source` gives, and say on the terminal how it went."""
+    rejects = Rejects(options.rejects, append=options.skip > 0)
+    with (
+        Interrupts() as interrupts,
+        Service(options.url, options.concurrency) as service,
+        closing(rejects),
+        progress(_size(source)) as report,
+    ):
+        sending = Sending(service, rejects, interrupts, options.concurrency, options.patience)
+        reader = Reader(source, interrupts, report, sending.tally)
+        fault = _send_all(reader, sending, options)
+        sending.finish()
+    return _conclude(options, sending, rejects, fault, interrupted=interrupts.count > 0)
+
+
+class Reader:
+    """The records of a source; reports how far it got."""
+
+    def __init__(
+        self, source: BinaryIO, interrupts: Interrupts, report: Report, tally: Tally
+    ) -> None:
+        """Take the source, whose reading Ctrl-C may break off, and what is reported."""
+        self._source = source
+        self._interrupts = interrupts
+        self._report = report
+        self._tally = tally
+        self.read = 0
+        """Records given so far."""
+
+    def records(self) -> Iterator[Record]:
+        """Each record as soon as it has been read whole.
+
+        Raises Truncated, RecordTooLarge, OSError and, on Ctrl-C, KeyboardInterrupt.
+        """
+        splitter = RecordSplitter(LARGEST_RECORD)
+        for chunk in self._chunks():
+            yield from self._numbered(splitter.feed(chunk))
+        yield from self._numbered(splitter.finish())
+
+    def _numbered(self, raws: Iterator[bytes]) -> Iterator[Record]:
+        for raw in raws:
+            self.read += 1
+            yield Record(self.read, raw)
+
+    def _chunks(self) -> Iterator[bytes]:
+        done = 0
+        while True:
+            with self._interrupts.breakable():
+                chunk = self._source.read(CHUNK)
+            if not chunk:
+                return
+            yield chunk
+            done += len(chunk)
+            tally = self._tally
+            self._report(done, f"{tally.inserted:,} inserted, {tally.refused:,} refused")
+
+
+def _send_all(reader: Reader, sending: Sending, options: Options) -> str | None:
+    """Hand every record to the senders; what is wrong with the input, if something is."""
+    try:
+        for record in reader.records():
+            if record.number > options.skip and not sending.offer(record):
+                return None
+    except KeyboardInterrupt:
+        return None
+    except (Truncated, RecordTooLarge, OSError) as error:
+        return _fault(error, options.name, reader.read)
+    if reader.read < options.skip:
+        return f"{options.name} has {reader.read} records, fewer than --skip {options.skip}."
+    return None
+
+
+def _fault(error: Exception, name: str, whole: int) -> str:
+    """What is wrong with an input of which so many records could be read whole."""
+    if isinstance(error, RecordTooLarge):
+        return (
+            f"Record {whole + 1} is larger than {LARGEST_RECORD} bytes: nothing after it is read."
+        )
+    if isinstance(error, OSError):
+        return f"{name} cannot be read after record {whole}: {error.strerror}."
+    return f"{name} is cut: it ends in the middle of record {whole + 1} or without its closing ]."
+
+
+def _conclude(
+    options: Options, sending: Sending, rejects: Rejects, fault: str | None, *, interrupted: bool
+) -> Exit:
+    """Say what happened; the exit code that says the same."""
+    tally = sending.tally
+    done = max(options.skip, sending.last_settled) if tally.settled else options.skip
+    if sending.stopped_by:
+        click.echo(sending.stopped_by, err=True)
+    if interrupted or sending.stopped_by:
+        kinds = f"{tally.inserted} inserted, {tally.refused} refused"
+        kinds += f", {tally.unknown} unknown" if tally.unknown else ""
+        click.echo(f"Stopped after {done} records ({kinds}). Go on with --skip {done}.", err=True)
+    else:
+        click.echo(
+            f"{tally.settled} sent: {tally.inserted} inserted, {tally.refused} refused, "
+            f"{tally.unknown} unknown."
+        )
+    if rejects.written:
+        click.echo(f"Those that are not known to be in: {rejects.path}", err=True)
+    if fault:
+        click.echo(fault, err=True)
+    if interrupted:
+        return Exit.INTERRUPTED
+    whole = tally.settled == tally.inserted and not fault and not sending.stopped_by
+    return Exit.OK if whole else Exit.FAILED
+
+
+def _default_rejects(file: str) -> Path:
+    return Path(("import" if file == STDIN else Path(file).name) + ".rejected.ndjson")
+
+
+def _open(file: str) -> BinaryIO:
+    """The input, unbuffered: a read gives what is there, and loses nothing when broken off."""
+    try:
+        if file == STDIN:
+            return open(STDIN_FILENO, "rb", buffering=0, closefd=False)
+        return Path(file).open("rb", buffering=0)
+    except OSError as error:
+        name = "standard input" if file == STDIN else file
+        raise click.UsageError(f"{name} cannot be read: {error.strerror}.") from None
+
+
+def _size(source: BinaryIO) -> int | None:
+    """The bytes of a regular file; None for what has no end known beforehand."""
+    about = fstat(source.fileno())
+    return about.st_size if stat.S_ISREG(about.st_mode) else None

@@ -1,0 +1,101 @@
+"""The common way in and out: context, guard, headers on every answer, the record of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from demijohn.auth.guard import check_local
+from demijohn.edge.context import Admission, Context
+from demijohn.settings import Settings
+from demijohn.telemetry import trace
+from demijohn.telemetry.metrics import METHODS, Metrics
+
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+NO_ROUTE = "none"
+"""The label of requests that met no route, so that scanners can't make new time series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended. ``size`` is the bytes of the answer's body that were handed over."""
+
+    route: str
+    status: int
+    size: int
+    problem: str | None
+    cut: bool = False
+
+
+class Entrance:
+    """Made once by the assembly; used by the ASGI shell and by the WSGI edge."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """Take the settings, for the guard and the deadline, and the metrics to count in."""
+        self._open = settings.auth == "open"
+        self._timeout = settings.request_timeout
+        self._metrics = metrics
+        self._log = structlog.get_logger()
+
+    def context(self, method: str, path: str, admission: Admission) -> Context:
+        """Begin a request: its identity and its deadline."""
+        began = time.monotonic()
+        joined = trace.begin(admission.request_id, admission.traceparent)
+        return Context(method, path, admission.peer, joined, began, began + self._timeout)
+
+    def admit(self, admission: Admission) -> None:
+        """Raise Forbidden where the caller is not this machine and `auth` does not open it."""
+        if not self._open:
+            check_local(
+                admission.peer,
+                admission.host,
+                admission.forwarded,
+                admission.x_forwarded_for,
+            )
+
+    def headers(self, context: Context) -> list[tuple[str, str]]:
+        """What every answer carries."""
+        return [
+            ("X-Request-Id", context.trace.request_id),
+            ("traceresponse", context.trace.response),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+
+    def record(self, context: Context, outcome: Outcome) -> None:
+        """Count and log a request that has ended."""
+        seconds = time.monotonic() - context.began
+        method = context.method if context.method in METHODS else "OTHER"
+        self._metrics.requests.labels(outcome.route, method, outcome.status).inc()
+        self._metrics.seconds.labels(outcome.route, method).observe(seconds)
+        if outcome.problem:
+            self._metrics.problems.labels(outcome.problem).inc()
+        if outcome.cut:
+            self._metrics.cut.inc()
+        say = self._log.debug if context.path in PROBES else self._log.info
+        say(
+            "request",
+            method=context.method,
+            path=context.path,
+            route=outcome.route,
+            status=outcome.status,
+            ms=round(seconds * 1000, 2),
+            bytes=outcome.size,
+            peer=context.peer,
+            request_id=context.trace.request_id,
+            trace_id=context.trace.trace_id,
+            span_id=context.trace.span_id,
+            **({"problem": outcome.problem} if outcome.problem else {}),
+            **({"cut": True} if outcome.cut else {}),
+        )
+
+    def defect(self, context: Context, error: BaseException) -> None:
+        """Log an exception that nobody foresaw, with its traceback."""
+        self._log.error(
+            "defect",
+            method=context.method,
+            path=context.path,
+            request_id=context.trace.request_id,
+            exc_info=error,
+        )

@@ -1,0 +1,251 @@
+"""Every problem that a client can meet, one class each (RFC 9457).
+
+::
+
+    Problem
+    ├── 400  MalformedJson          malformed-json          the body is not JSON; line and column
+    │        BadParameter           bad-parameter           a query parameter or header is wrong
+    │        IncompleteBody         incomplete-body         the body ended before it was whole
+    │        IdempotencyUnsupported idempotency-unsupported Idempotency-Key is not honoured here
+    ├── 403  Forbidden              forbidden               the guard or a scope says no
+    ├── 404  NotFound               not-found
+    ├── 405  MethodNotAllowed       method-not-allowed      with Allow
+    ├── 406  NotAcceptable          not-acceptable
+    ├── 408  BodyTimeout            body-timeout            the body came too slowly
+    ├── 409  DuplicateKey           duplicate-key           which index, which fields
+    ├── 413  TooLarge               too-large
+    ├── 415  UnsupportedMediaType   unsupported-media-type
+    ├── 422  InvalidDocument        invalid-document        JSON, but no document; pointers
+    ├── 500  InternalError          internal-error          a defect of the service
+    ├── 503  Overloaded             overloaded              with Retry-After, as all of 503
+    │        DatabaseUnavailable    database-unavailable    nothing was written
+    │        OutcomeUnknown         outcome-unknown         the write may or may not have happened
+    │        ShuttingDown           shutting-down
+    └── 504  DeadlineExceeded       deadline-exceeded
+
+A problem is raised where it is known and becomes an HTTP answer in one place,
+``demijohn.edge.reply``. Its ``detail`` is written for the client: it never holds a
+driver's message, a host name, a credential or a stack trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place in the request that is to blame.
+
+    ``pointer`` is a JSON Pointer (RFC 6901) into the body, ``""`` for the whole of it.
+    """
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """A refusal or failure with a stable code; the root of the tree above."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    meaning: ClassVar[str]
+    """For the page `/problems/{code}`: what happened and what the client can do."""
+    retry_after: ClassVar[int | None] = None
+    """Seconds for the Retry-After header (RFC 9110, section 10.2.3)."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        extra: dict[str, object] | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Take the detail for the client, the faults, extra members and extra headers."""
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+        self.extra = extra or {}
+        self.headers = headers
+
+
+class MalformedJson(Problem):
+    status = 400
+    code = "malformed-json"
+    title = "The body is not JSON"
+    meaning = (
+        "The request's body could not be parsed as JSON (RFC 8259) in UTF-8. "
+        "The members `line` and `column` say where the parser stopped, both counted from 1."
+    )
+
+
+class BadParameter(Problem):
+    status = 400
+    code = "bad-parameter"
+    title = "A parameter is wrong"
+    meaning = "A query parameter or a header has a name or a value that this route does not take."
+
+
+class IncompleteBody(Problem):
+    status = 400
+    code = "incomplete-body"
+    title = "The body ended early"
+    meaning = (
+        "The connection ended, or the chunked coding broke, before the whole body had arrived. "
+        "Nothing was done."
+    )
+
+
+class IdempotencyUnsupported(Problem):
+    status = 400
+    code = "idempotency-unsupported"
+    title = "Idempotency-Key is not supported here"
+    meaning = (
+        "This route cannot promise that a request with an Idempotency-Key has one effect, "
+        "so it refuses the header rather than pass over it. Nothing was done."
+    )
+
+
+class Forbidden(Problem):
+    status = 403
+    code = "forbidden"
+    title = "Not allowed"
+    meaning = (
+        "The service does not allow this caller this request. Without `DEMIJOHN_AUTH` it answers "
+        "the machine that it runs on and nobody else: `DEMIJOHN_AUTH=open` opens it to everyone "
+        "who can reach it."
+    )
+
+
+class NotFound(Problem):
+    status = 404
+    code = "not-found"
+    title = "Not found"
+    meaning = "There is nothing at this address."
+
+
+class MethodNotAllowed(Problem):
+    status = 405
+    code = "method-not-allowed"
+    title = "Method not allowed"
+    meaning = "The address exists, but not for this method. The header `Allow` lists those it has."
+
+
+class NotAcceptable(Problem):
+    status = 406
+    code = "not-acceptable"
+    title = "Not acceptable"
+    meaning = "The request's `Accept` header leaves no media type that this route can answer with."
+
+
+class BodyTimeout(Problem):
+    status = 408
+    code = "body-timeout"
+    title = "The body came too slowly"
+    meaning = (
+        "The body did not arrive by the deadline, or came at less than the minimum rate. "
+        "Nothing was done."
+    )
+
+
+class DuplicateKey(Problem):
+    status = 409
+    code = "duplicate-key"
+    title = "Already there"
+    meaning = (
+        "A document with the same value in a unique index exists. The members `index` and "
+        "`fields` say which index and which fields. Nothing was written."
+    )
+
+
+class TooLarge(Problem):
+    status = 413
+    code = "too-large"
+    title = "Too large"
+    meaning = (
+        "The body is larger than `DEMIJOHN_MAX_BODY`, or the document larger than the 16 MiB of "
+        "BSON that MongoDB takes. Nothing was written."
+    )
+
+
+class UnsupportedMediaType(Problem):
+    status = 415
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
+    meaning = "The request's `Content-Type` (or `Content-Encoding`) is not one this route reads."
+
+
+class InvalidDocument(Problem):
+    status = 422
+    code = "invalid-document"
+    title = "Not a document that can be kept"
+    meaning = (
+        "The body is JSON, but not a document that can be stored and read back unchanged. "
+        "The member `errors` has a JSON Pointer (RFC 6901) to each fault."
+    )
+
+
+class InternalError(Problem):
+    status = 500
+    code = "internal-error"
+    title = "A defect of the service"
+    meaning = (
+        "Something went wrong that the service did not foresee. Its log has the details under "
+        "the `request_id`; please report them."
+    )
+
+
+class Overloaded(Problem):
+    status = 503
+    code = "overloaded"
+    title = "Too busy"
+    meaning = "More requests or bytes are in flight than this process takes. Nothing was done."
+    retry_after = 1
+
+
+class DatabaseUnavailable(Problem):
+    status = 503
+    code = "database-unavailable"
+    title = "The database cannot be reached"
+    meaning = (
+        "The database does not answer or does not accept the service. Nothing was written; "
+        "the same request can be sent again."
+    )
+    retry_after = 2
+
+
+class OutcomeUnknown(Problem):
+    status = 503
+    code = "outcome-unknown"
+    title = "It is not known whether the write happened"
+    meaning = (
+        "The write was sent to the database, but no acknowledgement came back. It may or may not "
+        "have happened. Read before you send it again, or give documents an `_id` of your own: "
+        "a second insert of the same `_id` is refused. (Where a route supports "
+        "`Idempotency-Key`, a retry with the same key is safe.)"
+    )
+    retry_after = 2
+
+
+class ShuttingDown(Problem):
+    status = 503
+    code = "shutting-down"
+    title = "Shutting down"
+    meaning = "This process is about to stop. Another one, or the next one, will answer."
+    retry_after = 1
+
+
+class DeadlineExceeded(Problem):
+    status = 504
+    code = "deadline-exceeded"
+    title = "It took too long"
+    meaning = "The request did not finish before its deadline. A read may be sent again."
+
+
+def problem_classes() -> Iterator[type[Problem]]:
+    """Every problem there is, by status and name."""
+    yield from sorted(Problem.__subclasses__(), key=lambda each: (each.status, each.code))

@@ -1,0 +1,202 @@
+"""What is wrong with a JSON text that parses, and where: the careful half of `plain_in`.
+
+The parser behind `plain_in` is fast because it does not look back: it turns an integer past 64
+bits into a float, has no opinion of keys, and calls a number past the largest double a syntax
+error. The functions here tell cheaply whether a text may hold such a thing (no false "no"), and
+only then find it, with a JSON Pointer (RFC 6901) to each place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from demijohn.errors import Fault
+
+LEVELS = 100
+"""The deepest nesting that is kept; the document itself is level 1."""
+MOST_FAULTS = 20
+LONGEST_POINTER = 1_000
+"""Characters. A key may be as long as the body; a fault below it is told of its parent."""
+LEAST_INTEGER = -(2**63)
+LARGEST_INTEGER = 2**63 - 1
+
+DEEP = f"It is nested deeper than {LEVELS} levels."
+_NUL_KEY = "A key may not contain the character U+0000."
+_DOLLAR_KEY = "A key may not start with $ in plain JSON."
+_WIDE_INTEGER = "The integer does not fit into 64 bits, signed."
+_INFINITE = "The number is too large for a double (IEEE 754, 64 bits)."
+
+_DIGITS_OF_LARGEST = 19
+_LONGEST_INTEGER = 20
+"""Characters of the least 64-bit integer, with its sign."""
+_DIGITS_SHOWN = bytes(0x30 if 0x30 <= each <= 0x39 else 0x20 for each in range(256))  # noqa: PLR2004 - "0" to "9"
+_DIGIT_RUN = b"0" * _DIGITS_OF_LARGEST
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+])-?[0-9]{19,}+(?![.eE])")
+_KEY_WITH_DOLLAR = re.compile(rb'"\$[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+:', re.DOTALL)
+_STRING_OR_NUMBER = re.compile(_STRING + rb"|-?[0-9][0-9.eE+-]*+", re.DOTALL)
+_STRING_OR_BRACKET = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unkept:
+    """Stands in a parsed value for a number that cannot be kept."""
+
+    detail: str
+
+
+def may_have_faults(body: bytes) -> bool:
+    """Whether `find_faults` is worth its time: a key or an integer looks wrong from afar.
+
+    `body` is JSON that parses. Every body with such a fault gets True; few others do.
+    """
+    if b"$" in body and _KEY_WITH_DOLLAR.search(body):
+        return True
+    if b"\\u00" in body and (b"\\u0000" in body or b"\\u0024" in body):
+        return True
+    return _DIGIT_RUN in body.translate(_DIGITS_SHOWN) and any(
+        not _fits(found[0]) for found in _LONG_INTEGER.finditer(body)
+    )
+
+
+def find_faults(body: bytes) -> list[Fault]:
+    """Up to 20 keys and numbers that cannot be kept, in the order of the text.
+
+    `body` is JSON that parses, apart from numbers past the largest double, and is not nested
+    deeper than `LEVELS`. Of members with the same key only the last counts.
+    """
+    value = json.loads(body.decode(), parse_int=_integer, parse_float=_double)
+    return list(islice(_walk(value, ""), MOST_FAULTS))
+
+
+def is_deep(value: object) -> bool:
+    """Whether a parsed value is nested deeper than `LEVELS`."""
+    level = [value]
+    for _ in range(LEVELS + 1):
+        inner = [child for each in level for child in _children(each) if _is_container(child)]
+        if not inner:
+            return False
+        # An empty container has nothing below it, but stands on a level of its own.
+        level = inner
+    return True
+
+
+def deep_fault(body: bytes) -> Fault | None:
+    """The first place below `LEVELS` in a text, found without parsing what lies beyond it.
+
+    None when there is no such place, or when its brackets do not pair up: that is no JSON.
+    """
+    found = _first_deep(body)
+    if found is None:
+        return None
+    offset, closers = found
+    try:
+        # Whatever is open there is closed, so the place is the last child all the way down.
+        outline = json.loads(body[:offset] + b"0" + closers, object_pairs_hook=_Members)
+    except ValueError:
+        return None
+    return Fault(_last_pointer(outline), DEEP)
+
+
+def without_infinite(body: bytes) -> bytes:
+    """The text with each number past the largest double replaced by 0, every offset kept."""
+    return _STRING_OR_NUMBER.sub(_zero_if_infinite, body)
+
+
+def pointer_below(pointer: str, key: str | int) -> str:
+    """The pointer to a member or element; the parent's where that would be too long."""
+    token = str(key).replace("~", "~0").replace("/", "~1")
+    child = f"{pointer}/{token}"
+    return child if len(child) <= LONGEST_POINTER else pointer
+
+
+def _walk(value: object, pointer: str) -> Iterator[Fault]:
+    if isinstance(value, _Unkept):
+        yield Fault(pointer, value.detail)
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            below = pointer_below(pointer, key)
+            if key.startswith("$"):
+                yield Fault(below, _DOLLAR_KEY)
+            if "\0" in key:
+                yield Fault(below, _NUL_KEY)
+            yield from _walk_child(child, below)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if child and type(child) in _WALKED:
+                yield from _walk(child, pointer_below(pointer, index))
+
+
+def _walk_child(child: object, pointer: str) -> Iterator[Fault]:
+    return _walk(child, pointer) if child and type(child) in _WALKED else iter(())
+
+
+_WALKED = (dict, list, _Unkept)
+
+
+def _fits(text: bytes) -> bool:
+    # The length comes first: Python refuses to read integers of thousands of digits.
+    return len(text) <= _LONGEST_INTEGER and LEAST_INTEGER <= int(text) <= LARGEST_INTEGER
+
+
+def _integer(text: str) -> int | _Unkept:
+    return int(text) if _fits(text.encode()) else _Unkept(_WIDE_INTEGER)
+
+
+def _double(text: str) -> float | _Unkept:
+    value = float(text)
+    return _Unkept(_INFINITE) if math.isinf(value) else value
+
+
+def _zero_if_infinite(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if not text.startswith(b'"') and _NUMBER.fullmatch(text) and math.isinf(float(text)):
+        return b"0".ljust(len(text))
+    return text
+
+
+def _is_container(value: object) -> bool:
+    return type(value) is dict or type(value) is list
+
+
+def _children(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        return iter(value.values())
+    return iter(value) if isinstance(value, list) else iter(())
+
+
+class _Members(list[tuple[str, object]]):
+    """The members of an object with every duplicate key, in the order of the text."""
+
+
+def _first_deep(body: bytes) -> tuple[int, bytes] | None:
+    """Offset of the first bracket below `LEVELS`, and what closes all brackets open there."""
+    found: tuple[int, bytes] | None = None
+    open_now = bytearray()
+    for match in _STRING_OR_BRACKET.finditer(body):
+        bracket = match[0]
+        if bracket in b"[{":
+            if len(open_now) == LEVELS and found is None:
+                found = match.start(), bytes(reversed(open_now))
+            open_now += b"]" if bracket == b"[" else b"}"
+        elif bracket in b"]}" and (not open_now or open_now.pop() != bracket[0]):
+            return None
+    return None if open_now else found
+
+
+def _last_pointer(outline: object) -> str:
+    pointer = ""
+    while isinstance(outline, list) and outline:
+        if isinstance(outline, _Members):
+            key, outline = outline[-1]
+            pointer = pointer_below(pointer, key)
+        else:
+            pointer = pointer_below(pointer, len(outline) - 1)
+            outline = outline[-1]
+    return pointer

@@ -1,0 +1,1 @@
+"""The ASGI shell: connections, bodies, threads, streams, drain. No Flask, no driver."""

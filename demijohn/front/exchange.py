@@ -1,0 +1,54 @@
+"""One request's answer on its way out: headers on top, bytes counted, stalls noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from demijohn.front.protocol import Connection
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[str, str]]
+
+
+class Stalled(Exception):
+    """The client has not read its answer for too long."""
+
+
+class Exchange:
+    """What has been said to the client so far."""
+
+    def __init__(self, connection: Connection, send: Send, stall_timeout: float) -> None:
+        """Take the connection and ASGI's send; the timeout, in seconds, is for each part."""
+        self.connection = connection
+        self.status = 0
+        self.size = 0
+        self._send = send
+        self._stall_timeout = stall_timeout
+
+    async def start(self, status: int, headers: Headers, *, close: bool) -> None:
+        """Send the head; `close` announces that the connection ends with this answer."""
+        encoded = [(name.encode("latin-1"), _value(value)) for name, value in headers]
+        if close:
+            encoded.append((b"connection", b"close"))
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def part(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the body. Raises Stalled."""
+        self.size += len(body)
+        message = {"type": "http.response.body", "body": body, "more_body": more}
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await self._send(message)
+        except TimeoutError:
+            raise Stalled from None
+
+    def cut(self) -> None:
+        """End the connection without ending the answer."""
+        self.connection.abort()
+
+
+def _value(text: str) -> bytes:
+    return text.encode("latin-1", "replace")

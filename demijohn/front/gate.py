@@ -1,0 +1,64 @@
+"""A bound on how much JSON is parsed at one time.
+
+The worst JSON costs 36 times its size in memory once parsed, so large bodies pass one after
+another: while one waits, its raw bytes are all that it costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from demijohn.errors import Overloaded
+
+SMALL = 64 * 1024
+"""Bodies up to here never wait."""
+CAPACITY = 6 * 1024 * 1024
+
+
+class Gate:
+    """A first-come-first-served semaphore that counts bytes."""
+
+    def __init__(self, largest: int) -> None:
+        """Let at least one body of the largest size through."""
+        self._free = max(largest, CAPACITY)
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def passing(self, size: int, timeout: float) -> AsyncIterator[None]:
+        """Hold room for a body of `size` bytes; raises Overloaded after `timeout` seconds."""
+        if size <= SMALL:
+            yield
+            return
+        await self._enter(size, timeout)
+        try:
+            yield
+        finally:
+            self._free += size
+            self._admit()
+
+    async def _enter(self, size: int, timeout: float) -> None:
+        entry = (size, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._admit()
+        try:
+            async with asyncio.timeout(timeout):
+                await entry[1]
+        except BaseException as error:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            else:
+                self._free += size  # it was let in at the very moment that it gave up
+            self._admit()
+            if isinstance(error, TimeoutError):
+                raise Overloaded("Too many large bodies are being read.") from None
+            raise
+
+    def _admit(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, future = self._waiting.popleft()
+            self._free -= size
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,200 @@
+"""One worker process's server: uvicorn on given sockets, with our own drain.
+
+On SIGTERM it goes on listening and serving for `drain_delay`, with `/readyz` 503 and
+`Connection: close` on every answer, so that load balancers and keep-alive clients go elsewhere.
+Then the listener and idle connections close, and work under way gets `drain_timeout` to finish.
+A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+import uvloop
+
+from demijohn.edge.context import Admission
+from demijohn.edge.entrance import Entrance
+from demijohn.edge.operations import Operations
+from demijohn.edge.reply import problem_reply
+from demijohn.errors import Overloaded
+from demijohn.exits import Exit
+from demijohn.front.bridge import Application, Bridge
+from demijohn.front.protocol import Bounds, Connection, bounded
+from demijohn.front.shell import Shell
+from demijohn.front.threads import Threads
+from demijohn.settings import Settings
+from demijohn.telemetry.metrics import Metrics
+
+BACKLOG = 2048
+_POLL = 0.05
+_TICKS_A_SAMPLE = 10
+_LAST_CALLS = 1.0
+"""Seconds that threads get to end after the last answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server serves."""
+
+    settings: Settings
+    metrics: Metrics
+    entrance: Entrance
+    operations: Operations
+    application: Application
+
+
+def run(
+    parts: Parts,
+    main: socket.socket,
+    management: socket.socket | None,
+    on_serving: Callable[[asyncio.AbstractEventLoop], None],
+) -> Exit:
+    """Serve until told to stop. `on_serving` is called on the loop once it accepts connections.
+
+    Returns OK, or CUT_SHORT where work still under way at the deadline was cut.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(parts, main, management, on_serving))
+
+
+async def _run(
+    parts: Parts,
+    main: socket.socket,
+    management: socket.socket | None,
+    on_serving: Callable[[asyncio.AbstractEventLoop], None],
+) -> Exit:
+    settings = parts.settings
+    threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
+    bridge = Bridge(parts.application, threads)
+    shell = Shell(settings, parts.entrance, parts.operations, bridge)
+    if management is not None:
+        shell.keep_apart(management.getsockname()[1])
+    server = Server(parts, shell, on_serving)
+    await server.serve([main] if management is None else [main, management])
+    ended = threads.close(_LAST_CALLS)
+    return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with the drain of this module and figures sampled once a second."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        shell: Shell,
+        on_serving: Callable[[asyncio.AbstractEventLoop], None],
+    ) -> None:
+        """Take what to serve, and whom to tell once connections are accepted."""
+        super().__init__(_config(parts, shell))
+        self.cut_short = False
+        self._parts = parts
+        self._shell = shell
+        self._on_serving = on_serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._on_serving(asyncio.get_running_loop())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, uvicorn asks whether to end; once a second, sample the gauges."""
+        if counter % _TICKS_A_SAMPLE == 0:
+            metrics = self._parts.metrics
+            metrics.in_flight.set(self._shell.in_flight)
+            metrics.connections.set(len(self.server_state.connections))
+            metrics.streams.set(self._shell.streams)
+            metrics.body_bytes.set(self._shell.body_bytes)
+        return await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT begin the drain, and end it when they come again."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop, loop)
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listeners and idle connections, wait for the rest, cut what is late."""
+        for listener in self.servers:
+            listener.close()
+        for sock in sockets or []:
+            sock.close()
+        for connection in self._connections():
+            connection.shutdown()
+        await self._wait_for_work(self._parts.settings.drain_timeout)
+        late = self._connections()
+        self.cut_short = bool(late or self.server_state.tasks)
+        if self.cut_short:
+            structlog.get_logger().warning("work cut short", connections=len(late))
+        for connection in late:
+            connection.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+    def _told_to_stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        operations = self._parts.operations
+        if operations.draining:
+            self.should_exit = self.force_exit = True
+            return
+        operations.draining = True
+        delay = self._parts.settings.drain_delay
+        structlog.get_logger().info("draining", delay=delay)
+        loop.call_later(delay, setattr, self, "should_exit", True)
+
+    async def _wait_for_work(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.server_state.connections or self.server_state.tasks:
+            if self.force_exit or loop.time() >= deadline:
+                return
+            await asyncio.sleep(_POLL)
+
+    def _connections(self) -> list[Connection]:
+        return [each for each in self.server_state.connections if isinstance(each, Connection)]
+
+
+def _config(parts: Parts, shell: Shell) -> uvicorn.Config:
+    settings = parts.settings
+    bounds = Bounds(
+        head_timeout=settings.head_timeout,
+        max_connections=settings.max_connections,
+        max_body=int(settings.max_body),
+        busy_answer=_busy_answer(parts.entrance),
+        long_head_answer=_answer(431, "Request Header Fields Too Large", (), b""),
+    )
+    return uvicorn.Config(
+        shell,
+        http=bounded(bounds),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+    )
+
+
+def _busy_answer(entrance: Entrance) -> bytes:
+    """What a connection past the bound is told before it has said anything."""
+    nobody = Admission(None, None, None, None, None, None)
+    context = entrance.context("GET", "", nobody)
+    reply = problem_reply(Overloaded("Too many connections are open."), context)
+    return _answer(reply.status, "Service Unavailable", reply.headers, reply.body)
+
+
+def _answer(status: int, phrase: str, headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
+    length = ("Content-Length", str(len(body)))
+    lines = [f"{name}: {value}" for name, value in (*headers, length, ("Connection", "close"))]
+    return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *lines, "", ""]).encode() + body

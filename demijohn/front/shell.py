@@ -1,0 +1,244 @@
+"""The ASGI application: one request from its head to the end of its answer.
+
+Down: context → guard → probes → body → bridge. Up: the answer, its common headers, its record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from demijohn.edge.context import Admission, Context
+from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
+from demijohn.edge.operations import Operations
+from demijohn.edge.reply import Reply, problem_reply
+from demijohn.errors import (
+    BodyTimeout,
+    IncompleteBody,
+    InternalError,
+    NotFound,
+    Overloaded,
+    Problem,
+)
+from demijohn.front.body import BodyReader
+from demijohn.front.bridge import Answer, Bridge, Chunks
+from demijohn.front.exchange import Exchange
+from demijohn.front.gate import Gate
+from demijohn.front.protocol import CONNECTION
+from demijohn.settings import Settings
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+LINGER = 2.0
+"""Seconds that a refused body is still read, so that the client gets to see the refusal."""
+
+
+class Shell:
+    """One worker's ASGI application. Every method runs on the event loop."""
+
+    def __init__(
+        self, settings: Settings, entrance: Entrance, operations: Operations, bridge: Bridge
+    ) -> None:
+        """Take the parts that a request passes on its way."""
+        self._settings = settings
+        self._entrance = entrance
+        self._operations = operations
+        self._bridge = bridge
+        self._bodies = BodyReader(settings)
+        self._gate = Gate(int(settings.max_body))
+        self._management_port: int | None = None
+        self.in_flight = 0
+        self.streams = 0
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of request bodies held at this time."""
+        return self._bodies.held.bytes
+
+    def keep_apart(self, management_port: int) -> None:
+        """Answer nothing but the probes on that port."""
+        self._management_port = management_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3, `http` scopes only)."""
+        exchange = Exchange(scope[CONNECTION], send, self._settings.stall_timeout)
+        headers = dict(scope["headers"])
+        admission = _admission(scope, headers)
+        context = self._entrance.context(scope["method"], scope["path"], admission)
+        self.in_flight += 1
+        try:
+            await self._serve(_Request(scope, headers, receive, admission, context), exchange)
+        except asyncio.CancelledError:
+            exchange.cut()  # the drain's deadline: an unfinished answer must not pass for a whole
+        finally:
+            self.in_flight -= 1
+
+    async def _serve(self, request: _Request, exchange: Exchange) -> None:
+        answer = await self._answer(request)
+        if isinstance(answer, Reply):
+            await self._send_reply(answer, request, exchange, NO_ROUTE)
+        elif answer.rest is None:
+            reply = Reply(answer.status, tuple(answer.headers), answer.body, answer.problem)
+            await self._send_reply(reply, request, exchange, answer.route)
+        else:
+            await self._send_stream(answer, answer.rest, request.context, exchange)
+
+    async def _answer(self, request: _Request) -> Reply | Answer:
+        """What there is to say, whatever happens."""
+        try:
+            self._entrance.admit(request.admission)
+            probe = await self._probe(request)
+            return probe if probe is not None else await self._pass_on(request)
+        except Problem as problem:
+            return problem_reply(problem, request.context)
+        except Exception as error:  # noqa: BLE001 — the last resort: logged, and a 500
+            self._entrance.defect(request.context, error)
+            return problem_reply(InternalError("The service failed."), request.context)
+
+    async def _probe(self, request: _Request) -> Reply | None:
+        """The probes' answers, None where the request is for the application."""
+        context = request.context
+        on_management_port = request.scope["server"][1] == self._management_port
+        is_probe = context.path in PROBES and context.method in ("GET", "HEAD")
+        if on_management_port and not is_probe:
+            raise NotFound("Only the probes and metrics are here.")
+        if not is_probe:
+            return None
+        if context.path != "/metrics":
+            return self._operations.probe(context.path)
+        if self._management_port is not None and not on_management_port:
+            return None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._operations.probe, context.path)
+
+    async def _pass_on(self, request: _Request) -> Answer:
+        """Read the body and let the application answer."""
+        body = await self._read_body(request)
+        context = request.context.working(self._settings.request_timeout)
+        try:
+            async with self._gate.passing(len(body), context.remaining()):
+                answer = await self._bridge.answer(request.scope, body, context)
+        finally:
+            self._bodies.held.give_back(len(body))
+        if answer.rest is not None and self.streams >= self._settings.max_streams:
+            await answer.rest.close()
+            raise Overloaded("Too many answers are being streamed.")
+        return answer
+
+    async def _read_body(self, request: _Request) -> bytes:
+        if not request.has_body:
+            return b""
+        length = request.headers.get(b"content-length")
+        body = await self._bodies.read(request.receive, int(length) if length else None)
+        request.body_is_read = True
+        return body
+
+    async def _send_reply(
+        self, reply: Reply, request: _Request, exchange: Exchange, route: str
+    ) -> None:
+        unread = request.has_body and not request.body_is_read
+        headers = [*reply.headers, *self._entrance.headers(request.context)]
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            headers.append(("Content-Length", str(len(reply.body))))
+        await exchange.start(reply.status, headers, close=unread or self._must_close(exchange))
+        body = b"" if request.context.method == "HEAD" else reply.body
+        await exchange.part(body, more=unread)
+        self._record(request.context, exchange, route, reply.problem, cut=False)
+        if unread:
+            if reply.problem not in (BodyTimeout.code, IncompleteBody.code):
+                await self._bodies.discard(request.receive, LINGER)
+            await exchange.part(b"", more=False)
+
+    async def _send_stream(
+        self, answer: Answer, rest: Chunks, context: Context, exchange: Exchange
+    ) -> None:
+        self.streams += 1
+        cut = True
+        try:
+            headers = [*answer.headers, *self._entrance.headers(context)]
+            await exchange.start(answer.status, headers, close=self._must_close(exchange))
+            cut = not await self._send_chunks(answer.body, rest, context, exchange)
+        finally:
+            self.streams -= 1
+            if cut:
+                exchange.cut()
+            self._record(context, exchange, answer.route, answer.problem, cut=cut)
+            await rest.close()
+
+    async def _send_chunks(
+        self, first: bytes, rest: Chunks, context: Context, exchange: Exchange
+    ) -> bool:
+        """Send chunk after chunk; whether all of them went out."""
+        chunk: bytes | None = first
+        try:
+            while chunk is not None:
+                await exchange.part(chunk, more=True)
+                if exchange.connection.is_gone():
+                    return False
+                chunk = await rest.next()
+            await exchange.part(b"", more=False)
+        except Problem:
+            return False  # logged where it was known
+        except Exception as error:  # noqa: BLE001 — the answer has begun: all that is left is to cut
+            self._entrance.defect(context, error)
+            return False
+        return True
+
+    def _must_close(self, exchange: Exchange) -> bool:
+        oldest = self._settings.connection_max_age
+        return self._operations.draining or bool(oldest and exchange.connection.age() > oldest)
+
+    def _record(
+        self, context: Context, exchange: Exchange, route: str, problem: str | None, *, cut: bool
+    ) -> None:
+        label = context.path if route == NO_ROUTE and context.path in PROBES else route
+        outcome = Outcome(label, exchange.status, exchange.size, problem, cut)
+        self._entrance.record(context, outcome)
+
+
+class _Request:
+    """What the shell knows of a request, and whether its body has been read."""
+
+    __slots__ = ("admission", "body_is_read", "context", "has_body", "headers", "receive", "scope")
+
+    def __init__(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        admission: Admission,
+        context: Context,
+    ) -> None:
+        self.scope = scope
+        self.headers = headers
+        self.receive = receive
+        self.admission = admission
+        self.context = context
+        self.has_body = (
+            headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+        )
+        self.body_is_read = False
+
+
+def _admission(scope: Scope, headers: dict[bytes, bytes]) -> Admission:
+    def text(name: bytes) -> str | None:
+        value = headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    def every(name: bytes) -> str | None:
+        """All values of a header that each proxy may add once more."""
+        if name not in headers:
+            return None
+        return ",".join(value.decode("latin-1") for each, value in scope["headers"] if each == name)
+
+    client = scope["client"]
+    return Admission(
+        peer=client[0] if client else None,
+        host=every(b"host"),
+        forwarded=every(b"forwarded"),
+        x_forwarded_for=every(b"x-forwarded-for"),
+        request_id=text(b"x-request-id"),
+        traceparent=text(b"traceparent"),
+    )

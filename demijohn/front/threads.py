@@ -1,0 +1,106 @@
+"""A fixed number of threads that take calls from a bounded queue, for the event loop.
+
+One hop each way: the loop queues a call, a thread runs it, and its result goes back to the
+loop. A call that waited too long is never run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from demijohn.errors import Overloaded
+
+Result = TypeVar("Result")
+
+
+class _Call:
+    """A call, the future that waits for it, and a claim that a thread or a timer gets first."""
+
+    __slots__ = ("_claim", "future", "work")
+
+    def __init__(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self._claim = threading.Lock()
+
+    def claim(self) -> bool:
+        return self._claim.acquire(blocking=False)
+
+
+class Threads:
+    """The threads of one worker. All methods are called on the event loop."""
+
+    def __init__(self, count: int, max_waiting: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Start `count` threads; at most `max_waiting` calls wait for one."""
+        self._loop = loop
+        self._most = count + max_waiting
+        self._under_way = 0
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, work: Callable[[], Result], timeout: float | None = None) -> Result:
+        """Run a call in a thread and return its result, or raise what it raises.
+
+        Raises Overloaded where too many calls wait, or where no thread was free within
+        `timeout` seconds; then the call was not and will not be made. A call that has begun is
+        always awaited to its end: only the call itself can tell what it did.
+        """
+        if self._under_way >= self._most:
+            raise Overloaded("Too many requests are waiting.")
+        call = _Call(work, self._loop.create_future())
+        timer = self._loop.call_later(timeout, _expire, call) if timeout is not None else None
+        self._under_way += 1
+        self._calls.put(call)
+        try:
+            result: Result = await call.future
+        finally:
+            self._under_way -= 1
+            if timer is not None:
+                timer.cancel()
+        return result
+
+    def close(self, seconds: float) -> bool:
+        """End the threads; true if all have ended within `seconds`."""
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join(seconds / len(self._threads))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            if not call.claim():
+                continue
+            result, error = None, None
+            try:
+                result = call.work()
+            except BaseException as caught:  # noqa: BLE001 — it is raised where it is awaited
+                error = caught
+            try:
+                self._loop.call_soon_threadsafe(_settle, call.future, result, error)
+            except RuntimeError:
+                return  # the loop has closed: the process is ending
+            del call, result, error  # or the last answer stays in memory until the next call
+
+
+def _expire(call: _Call) -> None:
+    if call.claim() and not call.future.done():
+        call.future.set_exception(Overloaded("No thread was free in time."))
+
+
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():
+        return  # its request was cancelled at the end of the drain
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,17 @@
+"""`demijohn serve`: a light process that owns the sockets, the workers and the embedded database.
+
+::
+
+    serve.py     the assembly: read the limits, bind, run, exit code
+    loop.py      waits for signals, for bytes and for deadlines; no threads, no polling
+    sockets.py   the listening sockets, shared by all workers
+    workers.py   the worker processes: started, replaced, drained
+    worker.py    the worker process itself
+    embedded.py  the embedded database: started, restarted, stopped
+    datadir.py   where it keeps its files: lock, password, log
+    cpu.py       what a container may use
+    banner.py    what a person or a log is told once it runs
+    failure.py   why it does not run
+
+The launcher serves no request and does not import Flask, the driver or uvicorn.
+"""

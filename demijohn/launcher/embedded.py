@@ -1,0 +1,240 @@
+"""The embedded database: SecantusDB, a server that speaks MongoDB's protocol, as our child.
+
+It is reached over a socket and never imported: its licence is the GPL, version 2. It listens on
+127.0.0.1 with a login. On the very first start it runs once without one, on a port that nobody
+was told, until it knows its only user; the note of that is written last, so a start that was
+killed half-way is simply made again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import structlog
+
+from demijohn.exits import Exit
+from demijohn.launcher.backoff import Backoff
+from demijohn.launcher.datadir import DataDir
+from demijohn.launcher.failure import LaunchError
+from demijohn.launcher.loop import NEVER
+from demijohn.launcher.server import ON_LINUX, die_with_parent, end_former, find_command
+
+USER = "demijohn"
+REPLICA_SET = "secantus"
+PAUSE = 0.05
+"""Seconds between two looks at whether it accepts connections yet, or has ended."""
+STOP_TIMEOUT = 10.0
+log = structlog.get_logger()
+
+
+class Database:
+    """The database process: a part of the launcher's loop (see demijohn.launcher.loop)."""
+
+    def __init__(self, data: DataDir) -> None:
+        """Find the server and a port; end what a killed launcher left. Raises LaunchError."""
+        self.is_ready = False
+        """Whether it has accepted connections, at least once."""
+        self.is_stopped = False
+        self._data = data
+        self._command = find_command()
+        end_former(data)
+        self._reserved, self._port = _reserve_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._provision: subprocess.Popen[bytes] | None = None
+        self._backoff = Backoff(first=0.2, most=10.0)
+        self._since = 0.0
+        self._due = 0.0
+        self._step: Callable[[float], float] = self._begin
+
+    def uri(self) -> str:
+        """What a worker connects to; it holds the password."""
+        # A write that is not journaled is lost when this server is killed.
+        options = f"authSource=admin&replicaSet={REPLICA_SET}&journal=true"
+        return f"mongodb://{USER}:{self._data.password}@127.0.0.1:{self._port}/?{options}"
+
+    def tick(self, now: float) -> float:
+        """Do what is due. Raises LaunchError where it has never been ready and cannot be."""
+        return self._step(now)
+
+    def stop(self, now: float) -> None:
+        """Begin to stop; `is_stopped` says when it has."""
+        if self._provision is not None and self._provision.poll() is None:
+            self._provision.kill()
+            self._provision.wait()
+        self._end(now, self._stopping)
+
+    def close(self) -> None:
+        """Let go of the port."""
+        if self._reserved is not None:
+            self._reserved.close()
+
+    def _begin(self, now: float) -> float:
+        if self._data.is_provisioned():
+            self._spawn(self._port, "--auth")
+            self._step = self._starting
+        else:
+            self._open_port = _free_port()
+            self._spawn(self._open_port)
+            self._step = self._opening
+        return now + PAUSE
+
+    def _opening(self, now: float) -> float:
+        """Without a login, until it accepts connections; then its user is made."""
+        self._check_alive()
+        if not _accepts(self._open_port):
+            return now + PAUSE
+        module = "demijohn.store.provision"
+        output = self._data.open_log()
+        self._provision = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", module, str(self._open_port), USER],
+            stdin=self._data.open_password(),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        os.close(output)
+        self._step = self._provisioning
+        return NEVER
+
+    def _provisioning(self, now: float) -> float:
+        self._check_alive()
+        code = self._provision.poll() if self._provision else None
+        if code is None:
+            return NEVER
+        if code != 0:
+            raise self._failure("The user of the embedded database could not be made")
+        self._end(now, self._closing)
+        return now + PAUSE
+
+    def _closing(self, now: float) -> float:
+        """Ending, so that it can start with a login."""
+        code = self._code()
+        if code is None and now < self._due:
+            # This server waits in accept(), two seconds long unless somebody connects.
+            _accepts(self._open_port)
+            return now + PAUSE
+        if code != 0:
+            # It does not flush a new user before it closes: after a kill there may be none.
+            raise self._failure("The embedded database did not stop after its user was made")
+        self._data.set_provisioned()
+        self._step = self._begin
+        return now
+
+    def _starting(self, now: float) -> float:
+        if self._code() is not None:
+            if not self.is_ready:
+                self._check_alive()
+            return self._died(now, 0.0)
+        if not _accepts(self._port):
+            return now + PAUSE
+        if self.is_ready:
+            log.info("database is back")
+        self.is_ready = True
+        self._since = now
+        self._step = self._running
+        return now
+
+    def _running(self, now: float) -> float:
+        return NEVER if self._code() is None else self._died(now, now - self._since)
+
+    def _died(self, now: float, served: float) -> float:
+        delay = self._backoff.delay(served)
+        log.error("database died", code=self._code(), again_in=delay, log=str(self._data.log))
+        self._due = now + delay
+        self._step = self._waiting
+        return self._due
+
+    def _waiting(self, now: float) -> float:
+        if now < self._due:
+            return self._due
+        try:
+            self._spawn(self._port, "--auth")
+        except (LaunchError, OSError) as error:
+            log.error("database not started", reason=str(error))  # noqa: TRY400
+            return self._died(now, 0.0)
+        self._step = self._starting
+        return now + PAUSE
+
+    def _stopping(self, now: float) -> float:
+        if self._process is not None and self._process.poll() is None:
+            if now < self._due:
+                _accepts(self._port)
+                return now + PAUSE
+            log.error("database did not stop and was killed", pid=self._process.pid)
+            self._process.kill()
+            self._process.wait()
+        self._data.forget_database()
+        self.is_stopped = True
+        return NEVER
+
+    def _spawn(self, port: int, *options: str) -> None:
+        output = self._data.open_log()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                [
+                    *(self._command, "--host", "127.0.0.1", "--port", str(port)),
+                    *("--storage-path", str(self._data.database), "--log-level", "WARNING"),
+                    *("--config", str(self._data.config), *options),
+                ],
+                cwd=self._data.path,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
+            )
+        finally:
+            os.close(output)
+        self._data.note_database(self._process.pid)
+
+    def _code(self) -> int | None:
+        """The exit code of the server; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    def _end(self, now: float, step: Callable[[float], float]) -> None:
+        """Ask the server to end, within STOP_TIMEOUT, and wait for that in `step`."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+        self._due = now + STOP_TIMEOUT
+        self._step = step
+
+    def _check_alive(self) -> None:
+        if self._code() is not None:
+            raise self._failure("The embedded database does not start")
+
+    def _failure(self, what: str) -> LaunchError:
+        tail = "".join(f"\n  {line}" for line in self._data.log_tail())
+        return LaunchError(Exit.DATABASE, f"{what}. The end of {self._data.log}:{tail}")
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _reserve_port() -> tuple[socket.socket | None, int]:
+    """A port for as long as the launcher lives, so that workers find the database again.
+
+    On Linux a bound socket that does not listen keeps every other program off the port, while
+    the database, which sets SO_REUSEADDR too, can still listen on it.
+    """
+    if not ON_LINUX:
+        return None, _free_port()
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved, int(reserved.getsockname()[1])

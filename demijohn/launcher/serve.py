@@ -1,0 +1,199 @@
+"""The assembly of the launcher: limits, sockets, database, workers, loop, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from pydantic import ByteSize
+
+from demijohn.exits import Exit
+from demijohn.launcher import cpu, sockets
+from demijohn.launcher.banner import Facts, announce, uri_hosts
+from demijohn.launcher.datadir import DataDir
+from demijohn.launcher.embedded import Database
+from demijohn.launcher.failure import LaunchError
+from demijohn.launcher.loop import NEVER, Loop
+from demijohn.launcher.workers import MULTIPROCESS_DIR, Plan, Workers
+from demijohn.settings import URI_NAME, Settings
+from demijohn.telemetry import logs
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Listeners:
+    main: socket.socket
+    management: socket.socket | None
+
+    def close(self) -> None:
+        self.main.close()
+        if self.management is not None:
+            self.management.close()
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is told to stop; the exit code of the command.
+
+    Raises LaunchError where it cannot start; then nothing that it started is left.
+    """
+    logs.configure(settings)
+    sockets.check_reach(settings)
+    with contextlib.ExitStack() as stack:
+        listeners = stack.enter_context(contextlib.closing(_listen(settings)))
+        metrics = _metrics_dir()
+        stack.callback(shutil.rmtree, metrics, ignore_errors=True)
+        data = database = None
+        if settings.mongodb_uri is None:
+            data = stack.enter_context(contextlib.closing(DataDir(settings.data_dir)))
+            database = stack.enter_context(contextlib.closing(Database(data)))
+        settings = _fitted(settings, listeners)
+        uri = database.uri() if database else str(settings.mongodb_uri)
+        plan = _plan(settings, listeners, {URI_NAME: uri, MULTIPROCESS_DIR: metrics})
+        loop = Loop()
+        workers = Workers(plan, loop, time.monotonic)
+        run = _Run(workers, database, listeners, _facts(settings, listeners, data))
+        with loop.signals(run.stop):
+            return run.until_stopped(loop, on_terminal=_on_terminal(settings))
+
+
+class _Run:
+    """The running service, from its first tick to its last."""
+
+    def __init__(
+        self, workers: Workers, database: Database | None, listeners: _Listeners, facts: Facts
+    ) -> None:
+        self._workers = workers
+        self._database = database
+        self._listeners = listeners
+        self._facts = facts
+        self._on_terminal = False
+        self._is_announced = False
+        self._is_closing = False
+        self._failure: LaunchError | None = None
+
+    def until_stopped(self, loop: Loop, *, on_terminal: bool) -> int:
+        """Tick until all has ended; the exit code. Raises the LaunchError that ended it."""
+        self._on_terminal = on_terminal
+        while not self._is_done():
+            try:
+                loop.run(self._tick, self._is_done)
+            except LaunchError as error:
+                self._fail(error)
+        if self._failure is not None:
+            raise self._failure
+        log.info("stopped", code=self._workers.code)
+        return self._workers.code
+
+    def stop(self) -> None:
+        """Begin to stop; when that has begun, end at once."""
+        log.info("stopping", again=self._workers.is_stopping)
+        self._listeners.close()
+        self._workers.stop(time.monotonic())
+
+    def _fail(self, error: LaunchError) -> None:
+        self._failure = self._failure or error
+        if not self._is_announced:
+            self._workers.kill()  # nobody was told of them
+        self._listeners.close()
+        self._workers.stop(time.monotonic())
+
+    def _tick(self, now: float) -> float:
+        if self._database is None:
+            due = NEVER
+        else:
+            if self._workers.is_stopped and not self._is_closing:
+                self._is_closing = True
+                self._database.stop(now)
+            # Before the workers: it takes longest to start.
+            due = self._database.tick(now)
+        due = min(due, self._workers.tick(now))
+        self._announce_once()
+        is_due = self._database is not None and self._workers.is_stopped and not self._is_closing
+        return now if is_due else due
+
+    def _announce_once(self) -> None:
+        is_ready = self._database is None or self._database.is_ready
+        if self._is_announced or not is_ready or not self._workers.is_serving:
+            return
+        self._is_announced = True
+        announce(self._facts, terminal=self._on_terminal)
+
+    def _is_done(self) -> bool:
+        return self._workers.is_stopped and (self._database is None or self._database.is_stopped)
+
+
+def _listen(settings: Settings) -> _Listeners:
+    main = sockets.listen(settings.host, settings.port, "--port")
+    if settings.management_port is None:
+        return _Listeners(main, None)
+    try:
+        management = sockets.listen(settings.host, settings.management_port, "--management-port")
+    except LaunchError:
+        main.close()
+        raise
+    return _Listeners(main, management)
+
+
+def _metrics_dir() -> str:
+    """A directory in which the workers add up their metrics (prometheus_client, multiprocess)."""
+    try:
+        return tempfile.mkdtemp(prefix="demijohn-metrics-")
+    except OSError as error:
+        message = f"No directory for temporary files can be used (TMPDIR): {error.strerror}."
+        raise LaunchError(Exit.FAILED, message) from None
+
+
+def _fitted(settings: Settings, listeners: _Listeners) -> Settings:
+    """The settings with the real ports, and what the machine or the container has room for."""
+    workers = cpu.available_workers(settings.workers)
+    bodies = cpu.bodies_limit(settings.max_bodies, settings.max_body, workers, cpu.memory_limit())
+    management = listeners.management
+    return settings.model_copy(
+        update={
+            "workers": workers,
+            "max_bodies": ByteSize(bodies),
+            "port": listeners.main.getsockname()[1],
+            "management_port": management.getsockname()[1] if management else None,
+        }
+    )
+
+
+def _plan(settings: Settings, listeners: _Listeners, environ: Mapping[str, str]) -> Plan:
+    descriptors = [listeners.main.fileno()]
+    arguments = ["--listen-fd", str(descriptors[0])]
+    if listeners.management is not None:
+        descriptors.append(listeners.management.fileno())
+        arguments += ["--management-fd", str(descriptors[1])]
+    return Plan(
+        count=settings.workers or 1,
+        arguments=arguments,
+        descriptors=descriptors,
+        environ={**os.environ, **settings.environ(), **environ},
+        drain=settings.drain_delay + settings.drain_timeout,
+    )
+
+
+def _facts(settings: Settings, listeners: _Listeners, data: DataDir | None) -> Facts:
+    management = listeners.management
+    uri = settings.mongodb_uri
+    return Facts(
+        url=sockets.url(settings.host, listeners.main),
+        management_url=sockets.url(settings.host, management) if management else None,
+        workers=settings.workers or 1,
+        data_dir=data.path if data else None,
+        database_host=uri_hosts(uri) if uri else None,
+        is_open=settings.auth == "open",
+    )
+
+
+def _on_terminal(settings: Settings) -> bool:
+    return settings.log_format != "json" and sys.stderr.isatty()

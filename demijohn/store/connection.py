@@ -1,0 +1,118 @@
+"""The connection to MongoDB: opened once a process, with our own guarantees over the URI's."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import pymongo
+from pymongo import errors as driver
+from pymongo.collection import Collection
+from pymongo.monitoring import (
+    ConnectionPoolListener,
+    TopologyDescriptionChangedEvent,
+    TopologyListener,
+)
+from pymongo.write_concern import WriteConcern
+
+from demijohn.settings import Settings, SettingsError
+from demijohn.store.status import Status
+from demijohn.telemetry.metrics import Metrics
+
+SELECTION_MS = 1_500
+"""A request meets a lost database for so long at most, inside the promised two seconds."""
+HEARTBEAT_MS = 1_000
+"""How soon a database that came back is found again."""
+CONNECT_MS = 5_000
+
+Document = dict[str, object]
+
+
+def open_client(
+    uri: str, settings: Settings, status: Status, metrics: Metrics
+) -> pymongo.MongoClient[Document]:
+    """A client that connects at its first use, in whichever process that is.
+
+    Raises SettingsError where the URI is none, or asks for less than every write gets.
+    """
+    check_uri(uri)
+    try:
+        return pymongo.MongoClient(
+            uri,
+            connect=False,
+            appname="demijohn",
+            maxPoolSize=settings.threads,
+            serverSelectionTimeoutMS=SELECTION_MS,
+            connectTimeoutMS=CONNECT_MS,
+            heartbeatFrequencyMS=HEARTBEAT_MS,
+            event_listeners=[_Topology(status), _Pool(metrics)],
+        )
+    except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError):
+        # The driver's words may quote the part of the URI that holds the password.
+        message = "MONGODB_URI: not a MongoDB connection string (percent-encode user and password)"
+        raise SettingsError([message]) from None
+
+
+def check_uri(uri: str) -> None:
+    """Refuse a URI that asks for a weaker write concern than `w=majority, j=true`.
+
+    Raises SettingsError. See the MongoDB manual, "Connection String Options".
+    """
+    options = {name.lower(): value for name, value in parse_qsl(uri.partition("?")[2])}
+    wanted = options.get("w", "majority")
+    if wanted != "majority":
+        raise SettingsError(
+            [f"MONGODB_URI: w={wanted} is not what writes here get: w=majority. Leave w out."]
+        )
+    journal = options.get("journal", options.get("j", "true"))
+    if journal.lower() != "true":
+        raise SettingsError(
+            ["MONGODB_URI: journal=false would lose acknowledged writes in a crash. Leave it out."]
+        )
+
+
+def collection(
+    client: pymongo.MongoClient[Document], database: str, name: str, settings: Settings
+) -> Collection[Document]:
+    """A collection whose writes are acknowledged by a majority, from their journals."""
+    concern = WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 1000))
+    return client[database].get_collection(name, write_concern=concern)
+
+
+class _Topology(TopologyListener):
+    """Tells the status whether there is a server that takes writes."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def opened(self, event: object) -> None:
+        """Nothing is known yet."""
+
+    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
+        """Pass on what the driver now sees."""
+        new = event.new_description
+        self._status.seen(writable=new.has_writable_server(), kind=new.topology_type_name)
+
+    def closed(self, event: object) -> None:
+        """The process is ending."""
+
+
+class _Pool(ConnectionPoolListener):
+    """Counts open connections to the database."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._open = metrics.pool
+
+    def connection_created(self, _event: object) -> None:
+        """One more."""
+        self._open.inc()
+
+    def connection_closed(self, _event: object) -> None:
+        """One less."""
+        self._open.dec()
+
+    def _pass(self, event: object) -> None:
+        """Of no interest."""
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _pass
+    connection_ready = connection_check_out_started = _pass
+    connection_check_out_failed = connection_checked_out = connection_checked_in = _pass

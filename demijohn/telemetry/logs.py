@@ -1,0 +1,55 @@
+"""Structured logs on stderr: JSON lines, or text for a person at a terminal.
+
+A line never holds a request's body, its query string, a credential or the database's URI.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+from demijohn.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set up structlog for this process, by `log_format` and `log_level`."""
+    text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=_text() if text else _json(),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            getattr(logging, settings.log_level.upper())
+        ),
+        logger_factory=(
+            structlog.PrintLoggerFactory(sys.stderr)
+            if text
+            else structlog.BytesLoggerFactory(sys.stderr.buffer)
+        ),
+        cache_logger_on_first_use=True,
+    )
+    # uvicorn's own lines repeat ours or speak of its internals.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+
+
+def _json() -> list[Any]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_dumps),
+    ]
+
+
+def _text() -> list[Any]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20),
+    ]
+
+
+def _dumps(event: object, **_: object) -> bytes:
+    return orjson.dumps(event, default=str)

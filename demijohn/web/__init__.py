@@ -1,0 +1,1 @@
+"""The Flask application: routes, negotiation, problems. The only package that imports Flask."""

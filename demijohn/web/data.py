@@ -1,0 +1,58 @@
+"""`/data`: collection `data` with the guide's answers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Blueprint, Response
+
+from demijohn.documents.insert import insert_one
+from demijohn.documents.listing import read_all
+from demijohn.formats.ids import to_segment
+from demijohn.formats.plain_in import parse_document
+from demijohn.web.requests import (
+    read_json_body,
+    refuse_idempotency_key,
+    refuse_parameters,
+    require_acceptable,
+)
+from demijohn.web.services import Services, current_context
+
+COLLECTION = "data"
+INSERTED = b'{"status":"Data inserted"}\n'
+JSON = "application/json"
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The guide's two routes."""
+    routes = Blueprint("data", __name__)
+    routes.post("/data", endpoint="insert")(partial(insert, services))
+    routes.get("/data", endpoint="list")(partial(list_documents, services))
+    return routes
+
+
+def insert(services: Services) -> Response:
+    """Keep one JSON object: 201 and where it is."""
+    require_acceptable(JSON)
+    refuse_parameters()
+    refuse_idempotency_key()
+    document = parse_document(read_json_body())
+    inserted = insert_one(
+        services.store, COLLECTION, document, services.new_id, _time_left(services)
+    )
+    location = f"/v1/collections/{COLLECTION}/documents/{to_segment(inserted.id)}"
+    response = Response(INSERTED, 201, {"Location": location}, content_type=JSON)
+    response.autocorrect_location_header = False
+    return response
+
+
+def list_documents(services: Services) -> Response:
+    """Every document without its `_id`, as a JSON array that streams."""
+    require_acceptable(JSON)
+    refuse_parameters()
+    chunks = read_all(services.store, COLLECTION, services.settings.database_timeout)
+    return Response(chunks, 200, content_type=JSON)
+
+
+def _time_left(services: Services) -> float:
+    return min(services.settings.database_timeout, current_context().remaining())

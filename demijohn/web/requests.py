@@ -1,0 +1,65 @@
+"""Reading a request: what it sends, what it accepts, what it must not ask for."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from demijohn.errors import (
+    BadParameter,
+    IdempotencyUnsupported,
+    IncompleteBody,
+    NotAcceptable,
+    TooLarge,
+    UnsupportedMediaType,
+)
+
+
+def read_json_body() -> bytes:
+    """The whole body of a request that says it is JSON.
+
+    Raises UnsupportedMediaType, TooLarge, IncompleteBody. Under the shell the body has already
+    been read, under its own deadline; under another WSGI server it is read here.
+    """
+    _require_json()
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise TooLarge("The body is larger than this service takes.") from None
+    except (ClientDisconnected, OSError):
+        raise IncompleteBody("The body ended before it was whole.") from None
+
+
+def _require_json() -> None:
+    if request.mimetype != "application/json":
+        given = f"not {request.mimetype}" if request.mimetype else "and says nothing"
+        raise UnsupportedMediaType(f"Content-Type must be application/json, {given}.")
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("JSON is read in UTF-8 only (RFC 8259, section 8.1).")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType(
+            "Content-Encoding is not read here.", headers=(("Accept-Encoding", "identity"),)
+        )
+
+
+def require_acceptable(media_type: str) -> None:
+    """Raise NotAcceptable where the caller's `Accept` excludes the only type there is."""
+    accepted = request.headers.get("Accept", "*/*")
+    if accepted == "*/*":
+        return
+    if request.accept_mimetypes.quality(media_type) <= 0:
+        raise NotAcceptable(f"This route answers with {media_type} only.")
+
+
+def refuse_parameters() -> None:
+    """Raise BadParameter for any query parameter: passing over a filter would be a lie."""
+    if request.query_string:
+        names = ", ".join(sorted(set(request.args))) or request.query_string.decode("latin-1")
+        raise BadParameter(f"This route takes no query parameters: {names[:200]}")
+
+
+def refuse_idempotency_key() -> None:
+    """Raise IdempotencyUnsupported rather than break the promise that the header asks for."""
+    if "Idempotency-Key" in request.headers:
+        raise IdempotencyUnsupported("This route does not honour Idempotency-Key.")

@@ -1,0 +1,33 @@
+"""What the routes work with, made by the assembly and handed to their blueprints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bson import ObjectId
+from flask import request
+
+from demijohn.edge.context import CONTEXT, Context
+from demijohn.edge.entrance import Entrance
+from demijohn.edge.operations import Operations
+from demijohn.settings import Settings
+from demijohn.store.documents import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each; nothing here changes while the process runs."""
+
+    settings: Settings
+    store: Store
+    entrance: Entrance
+    operations: Operations
+    new_id: Callable[[], ObjectId] = ObjectId
+
+
+def current_context() -> Context:
+    """The context of the request under way, as its entrance made it."""
+    context = request.environ[CONTEXT]
+    assert isinstance(context, Context)
+    return context
