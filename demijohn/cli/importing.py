@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from io import FileIO
 from os import fstat
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -117,7 +118,7 @@ def import_command(  # noqa: PLR0913 (one parameter an option: click's calling c
         sys.exit(run(options, source))
 
 
-def run(options: Options, source: BinaryIO) -> Exit:
+def run(options: Options, source: FileIO) -> Exit:
     """Import what `source` gives, and say on the terminal how it went."""
     rejects = Rejects(options.rejects, append=options.skip > 0)
     with (
@@ -137,7 +138,7 @@ class Reader:
     """The records of a source; reports how far it got."""
 
     def __init__(
-        self, source: BinaryIO, interrupts: Interrupts, report: Report, tally: Tally
+        self, source: FileIO, interrupts: Interrupts, report: Report, tally: Tally
     ) -> None:
         """Take the source, whose reading Ctrl-C may break off, and what is reported."""
         self._source = source
@@ -167,6 +168,8 @@ class Reader:
         while True:
             with self._interrupts.breakable():
                 chunk = self._source.read(CHUNK)
+            if chunk is None:
+                raise BlockingIOError(errno.EAGAIN, "it is set not to wait for data")
             if not chunk:
                 return
             yield chunk
@@ -232,7 +235,7 @@ def _default_rejects(file: str) -> Path:
     return Path(("import" if file == STDIN else Path(file).name) + ".rejected.ndjson")
 
 
-def _open(file: str) -> BinaryIO:
+def _open(file: str) -> FileIO:
     """The input, unbuffered: a read gives what is there, and loses nothing when broken off."""
     try:
         if file == STDIN:
@@ -243,7 +246,7 @@ def _open(file: str) -> BinaryIO:
         raise click.UsageError(f"{name} cannot be read: {error.strerror}.") from None
 
 
-def _size(source: BinaryIO) -> int | None:
+def _size(source: FileIO) -> int | None:
     """The bytes of a regular file; None for what has no end known beforehand."""
     about = fstat(source.fileno())
     return about.st_size if stat.S_ISREG(about.st_mode) else None

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from demijohn.errors import Fault
 
@@ -44,11 +45,24 @@ _STRING_OR_BRACKET = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 
 
+_STRING_PATTERN = re.compile(_STRING, re.DOTALL)
+_CLOSER_OF = {b"[": b"]", b"{": b"}"}
+_CLOSERS = frozenset(_CLOSER_OF.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Unkept:
     """Stands in a parsed value for a number that cannot be kept."""
 
     detail: str
+
+
+class _Members(list[tuple[str, object]]):
+    """The members of an object with every duplicate key, in the order of the text."""
+
+
+_CONTAINERS = frozenset((dict, list))
+_WALKED = frozenset((dict, list, _Unkept))
 
 
 def may_have_faults(body: bytes) -> bool:
@@ -77,13 +91,12 @@ def find_faults(body: bytes) -> list[Fault]:
 
 def is_deep(value: object) -> bool:
     """Whether a parsed value is nested deeper than `LEVELS`."""
-    level = [value]
-    for _ in range(LEVELS + 1):
-        inner = [child for each in level for child in _children(each) if _is_container(child)]
-        if not inner:
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(LEVELS):
+        # Level by level, not down and up: no recursion, and a wide text costs two passes.
+        level = [child for each in level for child in _children(each) if type(child) in _CONTAINERS]
+        if not level:
             return False
-        # An empty container has nothing below it, but stands on a level of its own.
-        level = inner
     return True
 
 
@@ -92,7 +105,7 @@ def deep_fault(body: bytes) -> Fault | None:
 
     None when there is no such place, or when its brackets do not pair up: that is no JSON.
     """
-    found = _first_deep(body)
+    found = _first_deep(body) if _has_pairs(body) else None
     if found is None:
         return None
     offset, closers = found
@@ -122,22 +135,20 @@ def _walk(value: object, pointer: str) -> Iterator[Fault]:
     elif isinstance(value, dict):
         for key, child in value.items():
             below = pointer_below(pointer, key)
-            if key.startswith("$"):
-                yield Fault(below, _DOLLAR_KEY)
-            if "\0" in key:
-                yield Fault(below, _NUL_KEY)
-            yield from _walk_child(child, below)
+            yield from _key_faults(key, below)
+            if child and type(child) in _WALKED:
+                yield from _walk(child, below)
     elif isinstance(value, list):
         for index, child in enumerate(value):
             if child and type(child) in _WALKED:
                 yield from _walk(child, pointer_below(pointer, index))
 
 
-def _walk_child(child: object, pointer: str) -> Iterator[Fault]:
-    return _walk(child, pointer) if child and type(child) in _WALKED else iter(())
-
-
-_WALKED = (dict, list, _Unkept)
+def _key_faults(key: str, pointer: str) -> list[Fault]:
+    details = [_DOLLAR_KEY] if key.startswith("$") else []
+    if "\0" in key:
+        details.append(_NUL_KEY)
+    return [Fault(pointer, detail) for detail in details]
 
 
 def _fits(text: bytes) -> bool:
@@ -161,33 +172,28 @@ def _zero_if_infinite(found: re.Match[bytes]) -> bytes:
     return text
 
 
-def _is_container(value: object) -> bool:
-    return type(value) is dict or type(value) is list
-
-
-def _children(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        return iter(value.values())
-    return iter(value) if isinstance(value, list) else iter(())
-
-
-class _Members(list[tuple[str, object]]):
-    """The members of an object with every duplicate key, in the order of the text."""
+def _children(value: Any) -> Iterable[object]:  # noqa: ANN401 - a list or a dict, by its caller
+    return value.values() if type(value) is dict else value
 
 
 def _first_deep(body: bytes) -> tuple[int, bytes] | None:
     """Offset of the first bracket below `LEVELS`, and what closes all brackets open there."""
-    found: tuple[int, bytes] | None = None
-    open_now = bytearray()
+    closers = bytearray()
     for match in _STRING_OR_BRACKET.finditer(body):
         bracket = match[0]
-        if bracket in b"[{":
-            if len(open_now) == LEVELS and found is None:
-                found = match.start(), bytes(reversed(open_now))
-            open_now += b"]" if bracket == b"[" else b"}"
-        elif bracket in b"]}" and (not open_now or open_now.pop() != bracket[0]):
+        if bracket in _CLOSER_OF:
+            if len(closers) == LEVELS:
+                return match.start(), bytes(reversed(closers))
+            closers += _CLOSER_OF[bracket]
+        elif bracket in _CLOSERS and (not closers or closers.pop() != bracket[0]):
             return None
-    return None if open_now else found
+    return None
+
+
+def _has_pairs(body: bytes) -> bool:
+    """Whether as many brackets close as open: a cheap look at a text too deep for the parser."""
+    bare = _STRING_PATTERN.sub(b"", body)
+    return all(bare.count(left) == bare.count(right) for left, right in _CLOSER_OF.items())
 
 
 def _last_pointer(outline: object) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import bson
 import orjson
@@ -29,6 +29,9 @@ _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 _PARSER_LEVELS = 1_000
 """The parser's own limit is a little above; a text below this many levels never meets it."""
 
+DocumentId: TypeAlias = ObjectId | str | int | float | dict[str, Any]
+"""What plain JSON can give as `_id`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
@@ -38,7 +41,7 @@ class ParsedDocument:
     """
 
     fields: dict[str, Any]
-    id: ObjectId | str | int | float | dict[str, Any] | None
+    id: DocumentId | None
 
 
 def parse_document(body: bytes) -> ParsedDocument:
@@ -65,7 +68,7 @@ def parse_document(body: bytes) -> ParsedDocument:
         faults = json_faults.find_faults(body) + id_fault
         if faults:
             raise _invalid(faults[: json_faults.MOST_FAULTS])
-    return ParsedDocument(id=_id_of(value), fields=value)
+    return ParsedDocument(id=_take_id(value), fields=value)
 
 
 def encode(parsed: ParsedDocument, document_id: object) -> bytes:
@@ -95,9 +98,8 @@ def _id_fault(document: dict[str, Any]) -> list[Fault]:
     return [Fault("/_id", "An _id is a string, a number or an object.")]
 
 
-def _id_of(document: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value but three
-    """Take `_id` out of the document."""
-    given = document.pop("_id", None)
+def _take_id(document: dict[str, Any]) -> DocumentId | None:
+    given: DocumentId | None = document.pop("_id", None)
     if type(given) is str and _HEX_ID.fullmatch(given):
         return ObjectId(given)
     return given

@@ -25,6 +25,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from demijohn.exits import Exit
 from demijohn.launcher.failure import LaunchError
@@ -86,18 +87,18 @@ class DataDir:
         with contextlib.suppress(OSError):
             self.pid_file.unlink()
 
-    def open_log(self) -> int:
-        """A descriptor to append to the database's log; a long log is put aside first."""
+    def open_log(self) -> BinaryIO:
+        """The database's log, to append to; a long log is put aside first."""
         with self._explained():
             with contextlib.suppress(FileNotFoundError):
                 if self.log.stat().st_size > LARGEST_LOG:
                     self.log.replace(self.log.with_suffix(".log.1"))
-            return os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return self.log.open("ab")
 
-    def open_password(self) -> int:
-        """A descriptor to read the password from."""
+    def open_password(self) -> BinaryIO:
+        """The file that holds the password."""
         with self._explained():
-            return os.open(self._password_file, os.O_RDONLY | os.O_CLOEXEC)
+            return self._password_file.open("rb")
 
     def log_tail(self, lines: int = 8) -> list[str]:
         """The last lines that the database printed."""

@@ -8,7 +8,6 @@ killed half-way is simply made again.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -88,18 +87,17 @@ class Database:
         self._check_alive()
         if not _accepts(self._open_port):
             return now + PAUSE
-        module = "demijohn.store.provision"
-        output = self._data.open_log()
-        self._provision = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", module, str(self._open_port), USER],
-            stdin=self._data.open_password(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        os.close(output)
+        self._provision = self._make_user()
         self._step = self._provisioning
         return NEVER
+
+    def _make_user(self) -> subprocess.Popen[bytes]:
+        """Start the process that has the driver; it reads the password from its input."""
+        command = [sys.executable, "-m", "demijohn.store.provision", str(self._open_port), USER]
+        with self._data.open_password() as password, self._data.open_log() as output:
+            return subprocess.Popen(  # noqa: S603
+                command, stdin=password, stdout=output, stderr=output, start_new_session=True
+            )
 
     def _provisioning(self, now: float) -> float:
         self._check_alive()
@@ -173,14 +171,14 @@ class Database:
         return NEVER
 
     def _spawn(self, port: int, *options: str) -> None:
-        output = self._data.open_log()
-        try:
+        command = [
+            *(self._command, "--host", "127.0.0.1", "--port", str(port)),
+            *("--storage-path", str(self._data.database), "--log-level", "WARNING"),
+            *("--config", str(self._data.config), *options),
+        ]
+        with self._data.open_log() as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [
-                    *(self._command, "--host", "127.0.0.1", "--port", str(port)),
-                    *("--storage-path", str(self._data.database), "--log-level", "WARNING"),
-                    *("--config", str(self._data.config), *options),
-                ],
+                command,
                 cwd=self._data.path,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -188,8 +186,6 @@ class Database:
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
             )
-        finally:
-            os.close(output)
         self._data.note_database(self._process.pid)
 
     def _code(self) -> int | None:

@@ -41,7 +41,7 @@ def _serve(
     service: Service, listener: socket.socket, management: socket.socket | None, launcher_fd: int
 ) -> Exit:
     stopped = threading.Event()
-    threading.Thread(target=service.store.reach, args=(stopped,), name="reach", daemon=True).start()
+    threading.Thread(target=service.store.watch, args=(stopped,), name="watch", daemon=True).start()
     parts = Parts(
         service.settings,
         service.metrics,

@@ -7,15 +7,10 @@ from urllib.parse import parse_qsl
 import pymongo
 from pymongo import errors as driver
 from pymongo.collection import Collection
-from pymongo.monitoring import (
-    ConnectionPoolListener,
-    TopologyDescriptionChangedEvent,
-    TopologyListener,
-)
+from pymongo.monitoring import ConnectionPoolListener
 from pymongo.write_concern import WriteConcern
 
 from demijohn.settings import Settings, SettingsError
-from demijohn.store.status import Status
 from demijohn.telemetry.metrics import Metrics
 
 SELECTION_MS = 1_500
@@ -27,9 +22,7 @@ CONNECT_MS = 5_000
 Document = dict[str, object]
 
 
-def open_client(
-    uri: str, settings: Settings, status: Status, metrics: Metrics
-) -> pymongo.MongoClient[Document]:
+def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.MongoClient[Document]:
     """A client that connects at its first use, in whichever process that is.
 
     Raises SettingsError where the URI is none, or asks for less than every write gets.
@@ -44,7 +37,7 @@ def open_client(
             serverSelectionTimeoutMS=SELECTION_MS,
             connectTimeoutMS=CONNECT_MS,
             heartbeatFrequencyMS=HEARTBEAT_MS,
-            event_listeners=[_Topology(status), _Pool(metrics)],
+            event_listeners=[_Pool(metrics)],
         )
     except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError):
         # The driver's words may quote the part of the URI that holds the password.
@@ -76,24 +69,6 @@ def collection(
     """A collection whose writes are acknowledged by a majority, from their journals."""
     concern = WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 1000))
     return client[database].get_collection(name, write_concern=concern)
-
-
-class _Topology(TopologyListener):
-    """Tells the status whether there is a server that takes writes."""
-
-    def __init__(self, status: Status) -> None:
-        self._status = status
-
-    def opened(self, event: object) -> None:
-        """Nothing is known yet."""
-
-    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
-        """Pass on what the driver now sees."""
-        new = event.new_description
-        self._status.seen(writable=new.has_writable_server(), kind=new.topology_type_name)
-
-    def closed(self, event: object) -> None:
-        """The process is ending."""
 
 
 class _Pool(ConnectionPoolListener):

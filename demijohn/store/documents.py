@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import pymongo
@@ -22,7 +22,8 @@ from demijohn.telemetry.metrics import Metrics
 
 BATCH = 1_000
 """Documents a batch of a scan; MongoDB bounds its bytes at 16 MiB."""
-_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
+_PAUSE = 0.2
+"""Seconds between two looks at the database's status."""
 
 
 class Store:
@@ -36,8 +37,8 @@ class Store:
         """Prepare to connect; raises SettingsError where the URI can't be used."""
         self._metrics = metrics
         self._settings = settings
-        self.status = Status(lambda up: metrics.database_up.set(int(up)))
-        self._client = connection.open_client(uri, settings, self.status, metrics)
+        self._client = connection.open_client(uri, settings, metrics)
+        self.status = Status(self._is_writable)
         self._collections: dict[str, Collection[connection.Document]] = {}
 
     def insert(self, collection: str, document: bytes, timeout: float) -> None:
@@ -76,21 +77,30 @@ class Store:
         with self._operation("ping", timeout, writes=False):
             self._client.admin.command("ping")
 
-    def reach(self, stopped: threading.Event) -> None:
-        """Try until the database has answered once, or `stopped` is set; logs what it found."""
-        pause = _FIRST_PAUSE
-        while not stopped.wait(pause):
-            pause = min(pause * 2, _LAST_PAUSE)
-            try:
+    def watch(self, stopped: threading.Event) -> None:
+        """Ask until the database has answered once, then tell of each loss and return.
+
+        Ends when `stopped` is set. It is to the log and to `demijohn_database_up` only: requests
+        find out by themselves.
+        """
+        while not self.status.reached and not stopped.wait(_PAUSE):
+            with suppress(Problem):  # logged where it was translated
                 self.ping(self._settings.database_timeout)
-            except Problem:
-                continue  # logged where it was translated
-            self._log_kind()
-            return
+                self._log_kind()
+        seen = True
+        while not stopped.wait(_PAUSE):
+            up = self.status.up
+            if seen != up:
+                structlog.get_logger().warning("database is back" if up else "database is lost")
+            seen = up
+            self._metrics.database_up.set(int(up))
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+
+    def _is_writable(self) -> bool:
+        return self._client.topology_description.has_writable_server()
 
     def _collection(self, name: str) -> Collection[connection.Document]:
         found = self._collections.get(name)
@@ -118,7 +128,7 @@ class Store:
             self._metrics.database_seconds.labels(kind).observe(time.perf_counter() - began)
 
     def _log_kind(self) -> None:
-        kind = self.status.kind
+        kind = self._client.topology_description.topology_type_name
         log = structlog.get_logger()
         log.info("database reached", kind=kind, database=self._settings.database)
         if kind == "Single":

@@ -39,4 +39,4 @@ def create_user(port: int, user: str, password: str) -> None:
 
 
 if __name__ == "__main__":
-    create_user(int(sys.argv[1]), sys.argv[2], sys.stdin.read())
+    create_user(int(sys.argv[1]), sys.argv[2], sys.stdin.read().strip())

@@ -1,4 +1,4 @@
-"""What is known of the database at this moment, from what the driver saw last."""
+"""What is known of the database at this moment."""
 
 from __future__ import annotations
 
@@ -11,60 +11,40 @@ GRACE = 1.5
 
 
 class Status:
-    """Shared by the driver's monitor, which writes it, and by requests, which read it.
+    """Whether the database is there, as the driver sees it now.
 
-    `reached` turns true with the first operation that the database answered and stays so;
-    `up` follows the database.
+    `reached` turns true with the first operation that the database answered and stays so.
     """
 
     def __init__(
-        self,
-        on_change: Callable[[bool], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, is_writable: Callable[[], bool], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take what to tell of each change, and a clock in seconds."""
-        self._on_change = on_change
+        """Take a look at the driver's present view, and a clock in seconds."""
+        self._is_writable = is_writable
         self._clock = clock
         self._lock = threading.Lock()
-        self._lost_at: float | None = clock()
-        self._asked = False
+        self._missed_since: float | None = None
         self.reached = False
-        self.kind = "Unknown"
-        on_change(False)
 
     @property
     def up(self) -> bool:
-        """Whether the database is there and has answered once."""
-        return self.reached and self._lost_at is None
-
-    def seen(self, *, writable: bool, kind: str) -> None:
-        """The driver's view changed: is there a server that takes writes, and of what kind."""
-        with self._lock:
-            before = self.up
-            self.kind = kind
-            if writable:
-                self._lost_at = None
-            elif self._lost_at is None:
-                self._lost_at = self._clock()
-            changed = self.up != before
-        if changed:
-            self._on_change(self.up)
+        """Whether a server that takes writes is there, and has answered once."""
+        return self.reached and self._is_writable()
 
     def answered(self) -> None:
-        """An operation came back: credentials and all are right."""
-        if not self.reached:
-            with self._lock:
-                self.reached = True
-            self._on_change(self.up)
+        """An operation came back: address, credentials and all are right."""
+        self.reached = True
 
     def is_lost(self) -> bool:
-        """Whether the database has been away for longer than it is worth waiting.
+        """Whether the database has been missed for longer than it is worth waiting.
 
-        The first to ask starts the clock: the driver connects at its first use, not before.
+        Asked by each operation before it waits for the database, so that however many come,
+        none of them waits for longer than the first.
         """
-        if not self._asked:
-            self._asked = True
-            with self._lock:
-                self._lost_at = self._lost_at and self._clock()
-        lost_at = self._lost_at
-        return lost_at is not None and self._clock() - lost_at > GRACE
+        if self._is_writable():
+            self._missed_since = None
+            return False
+        with self._lock:
+            if self._missed_since is None:
+                self._missed_since = self._clock()
+            return self._clock() - self._missed_since > GRACE

@@ -39,6 +39,7 @@ def _json() -> list[Any]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _headline_first,
         structlog.processors.JSONRenderer(serializer=_dumps),
     ]
 
@@ -49,6 +50,12 @@ def _text() -> list[Any]:
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20),
     ]
+
+
+def _headline_first(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """When, how bad and what, before the rest: lines are read from the left."""
+    headline = {name: event.pop(name) for name in ("timestamp", "level", "event")}
+    return {**headline, **event}
 
 
 def _dumps(event: object, **_: object) -> bytes:

@@ -1,0 +1,175 @@
+"""Plain JSON on its way out: BSON as the database has it to JSON text, in constant memory.
+
+ObjectId is spelt as hex, a date as RFC 3339 in UTC with milliseconds, Decimal128 as a string,
+binary of every subtype (UUIDs too) as a base64 string, the old Symbol as a string and the old
+Undefined as null. What JSON has no counterpart for is relaxed MongoDB Extended JSON v2: regular
+expressions, code, timestamps, MinKey and MaxKey, doubles that are not finite, dates outside the
+years 1 to 9999. A reference (DBRef) is the document that it is, `$ref`, `$id`, `$db` and then
+what else it holds. All other keys come in stored order. Text is raw UTF-8; bytes in a stored
+string that are no UTF-8 become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import bson
+import orjson
+from bson import json_util
+from bson.binary import Binary, UuidRepresentation
+from bson.code import Code
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.errors import BSONError
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
+
+from demijohn.errors import InternalError
+
+GROUP_BYTES = 256 * 1024
+"""BSON that is decoded at one time, unless a single document is larger."""
+_LEAST_DOCUMENT = 5
+"""Bytes of an empty document: its length and its end."""
+_LENGTH = struct.Struct("<i")
+
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=False,
+    uuid_representation=UuidRepresentation.UNSPECIFIED,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+# Without the first, Code would pass for the string that it derives from.
+_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+# An element of type double, its name, and the high bits of an infinity or NaN, for which orjson
+# would write null. The name may hold \x01 too, but then its last \x01 serves as well as the type;
+# leaving it out of the class keeps the search linear.
+_NOT_FINITE = re.compile(rb"\x01[^\x00\x01]*+\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+
+
+def render_array(batches: Iterator[bytes]) -> Iterator[bytes]:
+    """Spell batches of concatenated BSON documents as one JSON array and a newline, in chunks.
+
+    A chunk is made as soon as its documents are there; at most one batch and the text of
+    `GROUP_BYTES` of it (or of one larger document) are held. Raises InternalError for a document
+    that cannot be decoded: the array is then left open, and must not be closed.
+    """
+    lead = b"["
+    for batch in batches:
+        for group in _groups(memoryview(batch)):
+            yield lead + _render_group(group)
+            lead = b","
+    yield b"[]\n" if lead == b"[" else b"]\n"
+
+
+def render_document(raw: bytes) -> bytes:
+    """Spell one BSON document as JSON. Raises InternalError if it cannot be decoded."""
+    return _render_group(memoryview(raw))
+
+
+def _groups(batch: memoryview) -> Iterator[memoryview]:
+    """Cut a batch between documents, into pieces of about `GROUP_BYTES`."""
+    start = end = 0
+    while end < len(batch):
+        end += _document_length(batch, end)
+        if end - start >= GROUP_BYTES or end == len(batch):
+            yield batch[start:end]
+            start = end
+
+
+def _document_length(batch: memoryview, offset: int) -> int:
+    if len(batch) - offset < _LEAST_DOCUMENT:
+        raise _damaged()
+    length: int = _LENGTH.unpack_from(batch, offset)[0]
+    if not _LEAST_DOCUMENT <= length <= len(batch) - offset:
+        raise _damaged()
+    return length
+
+
+def _render_group(group: memoryview) -> bytes:
+    """The documents of a group as JSON texts with commas between them."""
+    try:
+        documents: list[Any] = bson.decode_all(group, _CODEC)
+    except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
+        raise _damaged() from None
+    if _NOT_FINITE.search(group):
+        documents = [_spell(each) for each in documents]
+    try:
+        text = orjson.dumps(documents, default=_spell_other, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        # Deeper than orjson's 254 levels, which MongoDB's own limit of about 180 forbids.
+        text = _render_deep(documents)
+    return text[1:-1]
+
+
+def _render_deep(documents: list[Any]) -> bytes:
+    try:
+        plain = [_spell(each) for each in documents]
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+    except RecursionError:
+        raise _damaged() from None
+
+
+def _damaged() -> InternalError:
+    return InternalError("A stored document is damaged or nested too deeply; it cannot be read.")
+
+
+def _spell(value: Any) -> Any:  # noqa: ANN401 - any BSON value, any JSON value
+    """A value in plain types that every JSON writer takes, all the way down."""
+    if type(value) is dict:
+        return {key: _spell(child) for key, child in value.items()}
+    if type(value) is list:
+        return [_spell(child) for child in value]
+    if type(value) is float and not math.isfinite(value):
+        return json_util.default(value, json_util.RELAXED_JSON_OPTIONS)
+    return _spell(_spell_other(value)) if type(value) in _SPELLINGS else value
+
+
+def _spell_other(value: Any) -> Any:  # noqa: ANN401 - any BSON value, any JSON value
+    """One step of spelling for a type that orjson leaves to us."""
+    return _SPELLINGS[type(value)](value)
+
+
+def _spell_date(value: datetime) -> str:
+    return value.isoformat(timespec="milliseconds") + "Z"
+
+
+def _spell_binary(value: bytes) -> str:
+    return b64encode(value).decode("ascii")
+
+
+def _spell_reference(value: DBRef) -> dict[str, Any]:
+    return dict(value.as_doc())
+
+
+def _spell_extended(value: object) -> object:
+    return json_util.default(value, json_util.RELAXED_JSON_OPTIONS)
+
+
+_SPELLINGS: dict[type, Callable[[Any], object]] = {
+    ObjectId: str,
+    Int64: int,
+    datetime: _spell_date,
+    Decimal128: str,
+    bytes: _spell_binary,
+    Binary: _spell_binary,
+    DBRef: _spell_reference,
+    DatetimeMS: _spell_extended,
+    Regex: _spell_extended,
+    Code: _spell_extended,
+    Timestamp: _spell_extended,
+    MinKey: _spell_extended,
+    MaxKey: _spell_extended,
+}
