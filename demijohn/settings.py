@@ -117,8 +117,10 @@ class Settings(BaseModel):
         default=0,
         description="Age at which a connection is closed after its current answer; 0 for never.",
     )
-    request_timeout: PositiveSeconds = Field(
-        default=30, description="Deadline of a request from its whole body to its answer."
+    queue_timeout: PositiveSeconds = Field(
+        default=10,
+        description="Time that a request whose body has arrived may wait for a thread; past that "
+        "503.",
     )
     database_timeout: PositiveSeconds = Field(
         default=10, description="Deadline of one database operation, or of one batch of a stream."

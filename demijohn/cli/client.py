@@ -53,12 +53,13 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """No connection could be made; `refused` where something answered that nobody listens."""
+    """No connection could be made."""
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        """Take the reason, for people, and whether the connection was refused."""
-        super().__init__(reason)
-        self.refused = refused
+    def __init__(self, url: str, reason: str, *, refused: bool = False) -> None:
+        """Take the reason, for people, and whether a machine said that nobody listens there."""
+        hint = ". Start one with: demijohn serve" if refused else f": {reason}."
+        super().__init__(f"No service at {url}{hint}")
+        self.reason = reason
 
 
 class ConnectionLost(ClientError):
@@ -92,9 +93,10 @@ class Problem:
 class Refused(ClientError):
     """The service answered with a problem in place of the data that was asked for."""
 
-    def __init__(self, problem: Problem) -> None:
-        """Take the problem."""
-        super().__init__(str(problem))
+    def __init__(self, url: str, problem: Problem) -> None:
+        """Take the service's address and the problem."""
+        wait = f" (Retry after {problem.retry_after:.0f} s.)" if problem.retry_after else ""
+        super().__init__(f"{url}: {problem}{wait}")
         self.problem = problem
 
 
@@ -143,7 +145,7 @@ class Service:
         """
         with self._request("GET", {"Accept": "application/json"}) as response:
             if response.status != HTTPStatus.OK:
-                raise Refused(_problem(response, _read(response)))
+                raise Refused(self.url, _problem(response, _read(response)))
             yield _chunks(response)
 
     @contextmanager
@@ -163,7 +165,7 @@ class Service:
             )
         except (ConnectTimeoutError, LocationValueError) as error:
             refused = isinstance(error.__cause__, ConnectionRefusedError)
-            raise Unreachable(_reason(error), refused=refused) from error
+            raise Unreachable(self.url, _reason(error), refused=refused) from error
         except (HTTPError, OSError) as error:
             raise ConnectionLost(_reason(error)) from error
         try:

@@ -29,6 +29,8 @@ class Kind(Enum):
     """It is certain that it is not in."""
     UNKNOWN = auto()
     """It may be in or not: to send it again could double it."""
+    NOT_TAKEN = auto()
+    """It is certain that it is not in, for no reason of its own: it can be sent another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Delivery:
         pause = FIRST_PAUSE
         while True:
             outcome = self._try(document)
-            if outcome.stop or not outcome.problem or not nothing_done(outcome.problem):
+            if outcome.stop or outcome.problem is None or outcome.kind is not Kind.NOT_TAKEN:
                 return outcome
             wait = max(outcome.problem.retry_after or 0.0, pause)
             if self._clock() + wait > deadline:
@@ -77,9 +79,11 @@ class Delivery:
         try:
             problem = self._service.insert(document)
         except Unreachable as error:
-            problem = Problem(NO_ANSWER, UNREACHABLE, f"The service could not be reached: {error}.")
-            stop = None if self._reached else self._no_service(error)
-            return Outcome(Kind.REFUSED, problem, stop)
+            problem = Problem(
+                NO_ANSWER, UNREACHABLE, f"The service could not be reached: {error.reason}."
+            )
+            stop = None if self._reached else str(error)
+            return Outcome(Kind.NOT_TAKEN, problem, stop)
         except ConnectionLost as error:
             problem = Problem(NO_ANSWER, OutcomeUnknown.code, f"The connection failed: {error}.")
             stop = None if self._reached else f"No answer from {self._service.url}: {error}."
@@ -87,18 +91,15 @@ class Delivery:
         self._reached = True
         return judge(problem, self._service.url) if problem else Outcome(Kind.INSERTED)
 
-    def _no_service(self, error: Unreachable) -> str:
-        if error.refused:
-            return f"No service at {self._service.url}. Start one with: demijohn serve"
-        return f"No service at {self._service.url}: {error}."
-
     def _gave_up(self, problem: Problem) -> str:
         return f"{self._service.url} took nothing for {self._patience:g} seconds: {problem}"
 
 
 def judge(problem: Problem, url: str) -> Outcome:
     """What an answer other than "stored" means for the record, and for those after it."""
-    if nothing_done(problem) or _about_the_record(problem):
+    if problem.status in NOTHING_DONE_STATUSES or problem.code in NOTHING_DONE_CODES:
+        return Outcome(Kind.NOT_TAKEN, problem)
+    if _about_the_record(problem):
         return Outcome(Kind.REFUSED, problem)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Outcome(Kind.UNKNOWN, _unknown(problem))
@@ -106,14 +107,7 @@ def judge(problem: Problem, url: str) -> Outcome:
     stop = f"{url} does not take documents from here: {problem}"
     if problem.status < HTTPStatus.MULTIPLE_CHOICES:
         return Outcome(Kind.UNKNOWN, _unknown(problem), stop)
-    return Outcome(Kind.REFUSED, problem, stop)
-
-
-def nothing_done(problem: Problem) -> bool:
-    """Whether it is certain that nothing was done, so that the same may be sent again."""
-    if problem.status in NOTHING_DONE_STATUSES or problem.code == UNREACHABLE:
-        return True
-    return problem.code in NOTHING_DONE_CODES
+    return Outcome(Kind.NOT_TAKEN, problem, stop)
 
 
 def _about_the_record(problem: Problem) -> bool:

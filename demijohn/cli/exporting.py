@@ -15,7 +15,7 @@ import click
 from demijohn.cli.client import ClientError, ConnectionLost, Service, service_url
 from demijohn.cli.progress import Report, progress
 from demijohn.exits import Exit
-from demijohn.formats.json_stream import RecordSplitter, RecordTooLarge, Truncated
+from demijohn.formats.json_stream import RecordSplitter, SplitError
 
 STDOUT = "-"
 LARGEST_RECORD = 128 * 1024 * 1024
@@ -80,10 +80,10 @@ def run(file: str, url: str, form: Format) -> Exit:
     except BrokenPipeError:
         _drop_stdout()
         return Exit.FAILED
-    except NotWhole as error:
+    except (NotWhole, ConnectionLost) as error:
         return _fail(f"Cut after {count}: {error}.", file)
     except ClientError as error:
-        return _fail(f"{url}: {error}", file)
+        return _fail(str(error), file)
     except OSError as error:
         return _fail(f"{file} cannot be written: {error.strerror}.", file)
     click.echo(f"{count}.", err=True)
@@ -105,19 +105,39 @@ def _export(file: str, url: str, form: Format, count: Count) -> None:
 
 def _documents(chunks: Iterator[bytes], count: Count, report: Report) -> Iterator[bytes]:
     """The documents of the array that the chunks spell; raises NotWhole for a part of one."""
-    splitter = RecordSplitter(LARGEST_RECORD)
     try:
-        for chunk in chunks:
-            for document in splitter.feed(chunk):
-                count.documents += 1
-                yield document
-            count.bytes += len(chunk)
-            report(count.bytes, f"{count.documents:,} documents")
-        yield from splitter.finish()
-    except (ConnectionLost, RecordTooLarge) as error:
+        for document in _split(_counted(_array(chunks), count, report)):
+            count.documents += 1
+            yield document
+    except SplitError as error:
         raise NotWhole(str(error)) from error
-    except Truncated as error:
-        raise NotWhole("the service ended the answer before the array") from error
+
+
+def _array(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks, if they begin an array: the splitter would take any text for lines."""
+    head = b""
+    for chunk in chunks:
+        if not head:
+            head = chunk.lstrip()[:1]
+            if head not in (b"", b"["):
+                break
+        yield chunk
+    if head != b"[":
+        raise NotWhole("the answer is no JSON array")
+
+
+def _counted(chunks: Iterator[bytes], count: Count, report: Report) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        count.bytes += len(chunk)
+        report(count.bytes, f"{count.documents:,} documents")
+
+
+def _split(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    splitter = RecordSplitter(LARGEST_RECORD)
+    for chunk in chunks:
+        yield from splitter.feed(chunk)
+    yield from splitter.finish()
 
 
 def _as_lines(documents: Iterator[bytes]) -> Iterator[bytes]:

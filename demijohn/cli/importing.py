@@ -21,11 +21,9 @@ from demijohn.cli.progress import Report, progress
 from demijohn.cli.rejects import Rejects
 from demijohn.cli.sending import Sending, Tally
 from demijohn.exits import Exit
-from demijohn.formats.json_stream import RecordSplitter, RecordTooLarge, Truncated
+from demijohn.formats.json_stream import RecordSplitter, SplitError
 
 CHUNK = 64 * 1024
-LARGEST_RECORD = 16 * 1024 * 1024
-"""As many bytes as the service may ever be set to take."""
 STDIN = "-"
 STDIN_FILENO = 0
 EXAMPLES = """\b
@@ -151,9 +149,9 @@ class Reader:
     def records(self) -> Iterator[Record]:
         """Each record as soon as it has been read whole.
 
-        Raises Truncated, RecordTooLarge, OSError and, on Ctrl-C, KeyboardInterrupt.
+        Raises SplitError, OSError and, on Ctrl-C, KeyboardInterrupt.
         """
-        splitter = RecordSplitter(LARGEST_RECORD)
+        splitter = RecordSplitter()
         for chunk in self._chunks():
             yield from self._numbered(splitter.feed(chunk))
         yield from self._numbered(splitter.finish())
@@ -186,22 +184,13 @@ def _send_all(reader: Reader, sending: Sending, options: Options) -> str | None:
                 return None
     except KeyboardInterrupt:
         return None
-    except (Truncated, RecordTooLarge, OSError) as error:
-        return _fault(error, options.name, reader.read)
+    except SplitError as error:
+        return f"{options.name}: {error}. Nothing from there on was sent."
+    except OSError as error:
+        return f"{options.name} cannot be read after record {reader.read}: {error.strerror}."
     if reader.read < options.skip:
         return f"{options.name} has {reader.read} records, fewer than --skip {options.skip}."
     return None
-
-
-def _fault(error: Exception, name: str, whole: int) -> str:
-    """What is wrong with an input of which so many records could be read whole."""
-    if isinstance(error, RecordTooLarge):
-        return (
-            f"Record {whole + 1} is larger than {LARGEST_RECORD} bytes: nothing after it is read."
-        )
-    if isinstance(error, OSError):
-        return f"{name} cannot be read after record {whole}: {error.strerror}."
-    return f"{name} is cut: it ends in the middle of record {whole + 1} or without its closing ]."
 
 
 def _conclude(
@@ -209,22 +198,20 @@ def _conclude(
 ) -> Exit:
     """Say what happened; the exit code that says the same."""
     tally = sending.tally
-    done = max(options.skip, sending.last_settled) if tally.settled else options.skip
-    if sending.stopped_by:
-        click.echo(sending.stopped_by, err=True)
-    if interrupted or sending.stopped_by:
+    for reason in filter(None, (fault, sending.stopped_by)):
+        click.echo(reason, err=True)
+    if interrupted or (sending.stopped_by and tally.settled):
+        done = max(options.skip, sending.done)
         kinds = f"{tally.inserted} inserted, {tally.refused} refused"
         kinds += f", {tally.unknown} unknown" if tally.unknown else ""
         click.echo(f"Stopped after {done} records ({kinds}). Go on with --skip {done}.", err=True)
-    else:
+    elif not sending.stopped_by:
         click.echo(
             f"{tally.settled} sent: {tally.inserted} inserted, {tally.refused} refused, "
             f"{tally.unknown} unknown."
         )
     if rejects.written:
         click.echo(f"Those that are not known to be in: {rejects.path}", err=True)
-    if fault:
-        click.echo(fault, err=True)
     if interrupted:
         return Exit.INTERRUPTED
     whole = tally.settled == tally.inserted and not fault and not sending.stopped_by

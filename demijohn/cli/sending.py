@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from demijohn.cli.client import NO_ANSWER, Problem, Service
 from demijohn.cli.delivery import Delivery, Kind, Outcome
@@ -20,6 +20,9 @@ MOST_BYTES = 32 * 1024 * 1024
 """Bytes of records held at one time, so that memory depends on neither file nor concurrency."""
 MOST_UNKNOWN = 20
 """Unknown outcomes in a row after which something is wrong that no further record will mend."""
+UNANSWERED = Problem(
+    NO_ANSWER, OutcomeUnknown.code, "The import ended before the service had answered."
+)
 
 
 @dataclass(slots=True)
@@ -66,6 +69,9 @@ class Sending:
         self.tally = Tally()
         self.stopped_by: str | None = None
         """Why the run stopped before its end, for people; None while it has not."""
+        self.done = 0
+        """After `finish`: the record up to which, from the first one sent, all are settled."""
+        self._not_taken: dict[Record, Outcome] = {}
         self._rejects = rejects
         self._interrupts = interrupts
         self._concurrency = concurrency
@@ -74,11 +80,6 @@ class Sending:
         self._handoff = Handoff(2 * concurrency, MOST_BYTES)
         self._counting = threading.Lock()
         self._threads = 0
-
-    @property
-    def last_settled(self) -> int:
-        """The number of the last record sent; after `finish`, all up to it are settled."""
-        return self._handoff.last_taken
 
     def offer(self, record: Record) -> bool:
         """Hand a record to the senders when there is room; False when the run is stopping."""
@@ -102,7 +103,8 @@ class Sending:
             self._wait_grace()
         with self._counting:
             for record in self._handoff.write_off():
-                self._account(record, Outcome(Kind.UNKNOWN, _UNANSWERED))
+                self._account(record, Outcome(Kind.UNKNOWN, UNANSWERED))
+            self._account_for_not_taken()
 
     def _wait_settled(self) -> None:
         while not self._must_stop() and not self._handoff.wait_settled(POLL):
@@ -136,16 +138,25 @@ class Sending:
 
     def _account(self, record: Record, outcome: Outcome) -> None:
         """Count a record and keep it if it is not in; called by one thread at a time."""
-        if outcome.stop and outcome.kind is Kind.REFUSED and not self.tally.settled:
-            self._stop(outcome.stop)
-            return
-        self.tally.count(outcome.kind)
-        if outcome.problem:
-            self._keep(record, outcome.problem)
+        if outcome.kind is Kind.NOT_TAKEN:
+            self._not_taken[record] = outcome
+        else:
+            self.tally.count(outcome.kind)
+            if outcome.problem:
+                self._keep(record, outcome.problem)
         if outcome.stop:
             self._stop(outcome.stop)
         elif self.tally.unknown_in_a_row >= MOST_UNKNOWN:
             self._stop(f"The outcome of {MOST_UNKNOWN} records in a row is not known.")
+
+    def _account_for_not_taken(self) -> None:
+        """Leave those at the end for another run; one with later ones settled is refused."""
+        self.done = self._handoff.last_taken
+        for record in sorted(self._not_taken, key=lambda each: each.number, reverse=True):
+            if record.number == self.done:
+                self.done -= 1
+            else:
+                self._account(record, replace(self._not_taken[record], kind=Kind.REFUSED))
 
     def _keep(self, record: Record, problem: Problem) -> None:
         try:
@@ -160,8 +171,3 @@ class Sending:
         self.stopped_by = self.stopped_by or reason
         self._stopping.set()
         self._handoff.end(discard=True)
-
-
-_UNANSWERED = Problem(
-    NO_ANSWER, OutcomeUnknown.code, "The import ended before the service had answered."
-)

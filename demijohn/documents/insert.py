@@ -24,13 +24,12 @@ def insert_one(
     collection: str,
     document: ParsedDocument,
     new_id: Callable[[], ObjectId],
-    timeout: float,
 ) -> Inserted:
     """Insert a document under its own `_id`, or a new ObjectId where it has none.
 
-    Returns after a majority has acknowledged it from its journals; `timeout` is in seconds.
+    Returns after a majority has acknowledged it from its journals.
     Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
     """
     identity = new_id() if document.id is None else document.id
-    store.insert(collection, encode(document, identity), timeout)
+    store.insert(collection, encode(document, identity))
     return Inserted(identity)

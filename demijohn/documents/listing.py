@@ -8,14 +8,14 @@ from demijohn.formats.plain_out import render_array
 from demijohn.store.documents import Store
 
 
-def read_all(store: Store, collection: str, timeout: float) -> Iterator[bytes]:
+def read_all(store: Store, collection: str) -> Iterator[bytes]:
     """Every document without `_id`, as the text of a JSON array in chunks.
 
     The first batch is read before this returns, so that a database that can't be reached is an
-    answer of its own and not a broken stream. `timeout`, in seconds, is per batch. Raises
+    answer of its own and not a broken stream. Raises
     DatabaseUnavailable, DeadlineExceeded; the iterator may raise them too, later.
     """
-    chunks = render_array(store.scan(collection, without_id=True, timeout=timeout))
+    chunks = render_array(store.scan(collection, without_id=True))
     return _resume(next(chunks), chunks)
 
 

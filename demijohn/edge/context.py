@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from demijohn.telemetry import trace
 
@@ -17,26 +16,13 @@ PROBLEM = "demijohn.problem"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who asks for what, since when and until when.
-
-    ``began`` and ``deadline`` are readings of the monotonic clock in seconds; the deadline is
-    that of the answer, or of its first part where it streams.
-    """
+    """Who asks for what, and since when: ``began`` is of the monotonic clock, in seconds."""
 
     method: str
     path: str
     peer: str | None
     trace: trace.Trace
     began: float
-    deadline: float
-
-    def remaining(self) -> float:
-        """Seconds until the deadline, never below a hundredth: what is late fails by itself."""
-        return max(self.deadline - time.monotonic(), 0.01)
-
-    def working(self, timeout: float) -> Context:
-        """The same request with a deadline `timeout` seconds from now: its body has arrived."""
-        return replace(self, deadline=time.monotonic() + timeout)
 
 
 @dataclass(frozen=True, slots=True)

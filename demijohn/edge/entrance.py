@@ -33,17 +33,16 @@ class Entrance:
     """Made once by the assembly; used by the ASGI shell and by the WSGI edge."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        """Take the settings, for the guard and the deadline, and the metrics to count in."""
+        """Take the settings, for the guard, and the metrics to count in."""
         self._open = settings.auth == "open"
-        self._timeout = settings.request_timeout
         self._metrics = metrics
         self._log = structlog.get_logger()
 
     def context(self, method: str, path: str, admission: Admission) -> Context:
-        """Begin a request: its identity and its deadline."""
+        """Begin a request: its identity and its clock."""
         began = time.monotonic()
         joined = trace.begin(admission.request_id, admission.traceparent)
-        return Context(method, path, admission.peer, joined, began, began + self._timeout)
+        return Context(method, path, admission.peer, joined, began)
 
     def admit(self, admission: Admission) -> None:
         """Raise Forbidden where the caller is not this machine and `auth` does not open it."""

@@ -39,6 +39,7 @@ class Operations:
             return json_reply(200, {"status": "live"})
         if path == "/readyz":
             return self._ready()
+        self._metrics.database_up.set(int(self._status.up))
         return Reply(200, (("Content-Type", telemetry.CONTENT_TYPE),), self._metrics.exposition())
 
     def _ready(self) -> Reply:

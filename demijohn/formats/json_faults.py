@@ -86,7 +86,7 @@ def find_faults(body: bytes) -> list[Fault]:
     deeper than `LEVELS`. Of members with the same key only the last counts.
     """
     value = json.loads(body.decode(), parse_int=_integer, parse_float=_double)
-    return list(islice(_walk(value, ""), MOST_FAULTS))
+    return list(islice(_walk(value, ()), MOST_FAULTS))
 
 
 def is_deep(value: object) -> bool:
@@ -114,7 +114,7 @@ def deep_fault(body: bytes) -> Fault | None:
         outline = json.loads(body[:offset] + b"0" + closers, object_pairs_hook=_Members)
     except ValueError:
         return None
-    return Fault(_last_pointer(outline), DEEP)
+    return Fault(_pointer(_last_path(outline)), DEEP)
 
 
 def without_infinite(body: bytes) -> bytes:
@@ -122,33 +122,36 @@ def without_infinite(body: bytes) -> bytes:
     return _STRING_OR_NUMBER.sub(_zero_if_infinite, body)
 
 
-def pointer_below(pointer: str, key: str | int) -> str:
-    """The pointer to a member or element; the parent's where that would be too long."""
-    token = str(key).replace("~", "~0").replace("/", "~1")
-    child = f"{pointer}/{token}"
-    return child if len(child) <= LONGEST_POINTER else pointer
+def _pointer(path: Iterable[str | int]) -> str:
+    """The JSON Pointer of a path; of as much of it as `LONGEST_POINTER` has room for."""
+    pointer = ""
+    for step in path:
+        token = str(step).replace("~", "~0").replace("/", "~1")
+        if len(pointer) + 1 + len(token) > LONGEST_POINTER:
+            break
+        pointer += "/" + token
+    return pointer
 
 
-def _walk(value: object, pointer: str) -> Iterator[Fault]:
+def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if isinstance(value, _Unkept):
-        yield Fault(pointer, value.detail)
+        yield Fault(_pointer(path), value.detail)
     elif isinstance(value, dict):
         for key, child in value.items():
-            below = pointer_below(pointer, key)
-            yield from _key_faults(key, below)
+            yield from _key_faults(key, path)
             if child and type(child) in _WALKED:
-                yield from _walk(child, below)
+                yield from _walk(child, (*path, key))
     elif isinstance(value, list):
         for index, child in enumerate(value):
             if child and type(child) in _WALKED:
-                yield from _walk(child, pointer_below(pointer, index))
+                yield from _walk(child, (*path, index))
 
 
-def _key_faults(key: str, pointer: str) -> list[Fault]:
-    details = [_DOLLAR_KEY] if key.startswith("$") else []
+def _key_faults(key: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if key.startswith("$"):
+        yield Fault(_pointer((*path, key)), _DOLLAR_KEY)
     if "\0" in key:
-        details.append(_NUL_KEY)
-    return [Fault(pointer, detail) for detail in details]
+        yield Fault(_pointer((*path, key)), _NUL_KEY)
 
 
 def _fits(text: bytes) -> bool:
@@ -196,13 +199,11 @@ def _has_pairs(body: bytes) -> bool:
     return all(bare.count(left) == bare.count(right) for left, right in _CLOSER_OF.items())
 
 
-def _last_pointer(outline: object) -> str:
-    pointer = ""
+def _last_path(outline: object) -> Iterator[str | int]:
     while isinstance(outline, list) and outline:
         if isinstance(outline, _Members):
             key, outline = outline[-1]
-            pointer = pointer_below(pointer, key)
+            yield key
         else:
-            pointer = pointer_below(pointer, len(outline) - 1)
+            yield len(outline) - 1
             outline = outline[-1]
-    return pointer

@@ -66,11 +66,13 @@ class Bridge:
         self._application = application
         self._threads = threads
 
-    async def answer(self, scope: dict[str, Any], body: bytes, context: Context) -> Answer:
-        """The application's answer. Raises Overloaded where no thread was free in time."""
+    async def answer(
+        self, scope: dict[str, Any], body: bytes, context: Context, patience: float
+    ) -> Answer:
+        """The application's answer. Raises Overloaded where no thread was free in `patience` s."""
         environ = _environ(scope, body)
         environ[CONTEXT] = context
-        return await self._threads.run(partial(self._call, environ), context.remaining())
+        return await self._threads.run(partial(self._call, environ), patience)
 
     def _call(self, environ: Environ) -> Answer:
         start = _Start()

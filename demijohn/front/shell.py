@@ -116,10 +116,10 @@ class Shell:
     async def _pass_on(self, request: _Request) -> Answer:
         """Read the body and let the application answer."""
         body = await self._read_body(request)
-        context = request.context.working(self._settings.request_timeout)
+        patience = self._settings.queue_timeout
         try:
-            async with self._gate.passing(len(body), context.remaining()):
-                answer = await self._bridge.answer(request.scope, body, context)
+            async with self._gate.passing(len(body), patience):
+                answer = await self._bridge.answer(request.scope, body, request.context, patience)
         finally:
             self._bodies.held.give_back(len(body))
         if answer.rest is not None and self.streams >= self._settings.max_streams:

@@ -35,6 +35,8 @@ def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.Mongo
             appname="demijohn",
             maxPoolSize=settings.threads,
             serverSelectionTimeoutMS=SELECTION_MS,
+            waitQueueTimeoutMS=SELECTION_MS,
+            socketTimeoutMS=int(settings.database_timeout * 1000),
             connectTimeoutMS=CONNECT_MS,
             heartbeatFrequencyMS=HEARTBEAT_MS,
             event_listeners=[_Pool(metrics)],

@@ -16,7 +16,7 @@ from demijohn.web.requests import (
     refuse_parameters,
     require_acceptable,
 )
-from demijohn.web.services import Services, current_context
+from demijohn.web.services import Services
 
 COLLECTION = "data"
 INSERTED = b'{"status":"Data inserted"}\n'
@@ -37,9 +37,7 @@ def insert(services: Services) -> Response:
     refuse_parameters()
     refuse_idempotency_key()
     document = parse_document(read_json_body())
-    inserted = insert_one(
-        services.store, COLLECTION, document, services.new_id, _time_left(services)
-    )
+    inserted = insert_one(services.store, COLLECTION, document, services.new_id)
     location = f"/v1/collections/{COLLECTION}/documents/{to_segment(inserted.id)}"
     response = Response(INSERTED, 201, {"Location": location}, content_type=JSON)
     response.autocorrect_location_header = False
@@ -50,9 +48,5 @@ def list_documents(services: Services) -> Response:
     """Every document without its `_id`, as a JSON array that streams."""
     require_acceptable(JSON)
     refuse_parameters()
-    chunks = read_all(services.store, COLLECTION, services.settings.database_timeout)
+    chunks = read_all(services.store, COLLECTION)
     return Response(chunks, 200, content_type=JSON)
-
-
-def _time_left(services: Services) -> float:
-    return min(services.settings.database_timeout, current_context().remaining())

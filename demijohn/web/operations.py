@@ -37,5 +37,5 @@ def _probe(services: Services, path: str) -> Response:
     if path == "/readyz" and not services.store.status.reached:
         # No worker keeps trying here, so this request does; the answer says how it went.
         with contextlib.suppress(Problem):
-            services.store.ping(services.settings.database_timeout)
+            services.store.ping()
     return to_response(services.operations.probe(path))
