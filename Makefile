@@ -1,0 +1,61 @@
+# Everything one does with this repository, by name. Needs make and Python 3.11 to 3.13, no more.
+# `make run` is the service; `make help` lists the rest.
+
+# A venv of one's own is made in .venv; PYTHON=… chooses the interpreter it is made with.
+export PYTHON
+BIN := .venv/bin
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
+    $(if $(UPGRADE),--upgrade)
+
+.PHONY: help run setup dev test lint format unit contract process soak bench lock clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help: ## This list
+	@sed -n 's/^\([a-z][a-z ]*\):.*## /\1\t/p' Makefile | expand -t 24
+
+run: ## Start the service, with the embedded database unless MONGODB_URI is set (ARGS='--port 8000')
+	@tools/venv.sh run
+	@exec $(BIN)/demijohn serve $(ARGS)
+
+setup: ## Make .venv ready for the service, and do not start it
+	@tools/venv.sh run
+
+dev: ## Make .venv ready for tests and lint
+	@tools/venv.sh dev
+
+test: lint unit contract process ## Everything that one machine can test without a cluster
+
+lint: dev ## ruff, mypy --strict, the layers
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+format: dev ## Let ruff put the code in order
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+unit contract process: dev ## One part of the tests (K='words' chooses by name)
+	@[ $@ = unit ] || [ -x $(BIN)/secantusd-py ] || { echo "The $@ tests start the embedded" \
+	    "database, which is not to be had here: see above." >&2; exit 1; }
+	@$(BIN)/python -m pytest -q -m 'not soak' $(if $(K),-k '$(K)') tests/$@
+
+soak: dev ## The same promises at the sizes that are reported (SCALE=…)
+	@$(BIN)/python -m pytest -m soak
+
+bench: ## Measure beside the guide's own code; prints a table
+	@tools/venv.sh bench
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: dev ## Pin the requirements anew after a change of pyproject.toml (UPGRADE=1: newest versions)
+	@$(LOCK) pyproject.toml -o requirements.txt
+	@$(LOCK) pyproject.toml --extra embedded -c requirements.txt -o requirements-embedded.txt
+	@$(LOCK) pyproject.toml --group dev -c requirements-embedded.txt -o requirements-dev.txt
+	@$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
+
+clean: ## Remove .venv, caches and build remains; documents stay
+	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	    .import_linter_cache bench-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
