@@ -7,6 +7,7 @@ a string that holds it.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,9 +62,19 @@ def reject_line(record: Record, problem: Problem) -> bytes:
 
 def _as_json(raw: bytes) -> bytes:
     """The record's own bytes on one line if they are JSON, else a string of its text."""
-    try:
-        orjson.loads(raw)
-    except orjson.JSONDecodeError:
+    if not _is_json(raw):
         return orjson.dumps(raw.decode("utf-8", "backslashreplace"))
     # In JSON a line end can only be white space between tokens.
     return raw.strip().translate(LINE_ENDS_TO_SPACES)
+
+
+def _is_json(raw: bytes) -> bool:
+    """Whether this is JSON by its grammar (RFC 8259), with numbers of any size, as orjson has not.
+
+    `int` refuses NaN and Infinity, which Python's parser would let pass.
+    """
+    try:
+        json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=int)
+    except (ValueError, RecursionError):
+        return False
+    return True

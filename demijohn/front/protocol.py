@@ -2,7 +2,7 @@
 
 uvicorn times idle keep-alive connections only. Here a connection that sends half a head is
 closed too, as is one whose client leaves an answer unread, one too many, and one whose message
-is larger than any that could be accepted.
+has more chunked coding or trailers around it than any body could need.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONNECTION = "demijohn.connection"
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 _CODING_OVERHEAD = 16
-"""What chunked coding may add: six bytes for each one, and room for chunk extensions."""
+"""Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._opened = time.monotonic()
         self._head_timer: asyncio.TimerHandle | None = None
-        self._message_bytes = 0
-        self._largest_message = LARGEST_HEAD + _CODING_OVERHEAD * self.bounds.max_body
+        self._overhead = 0
+        self._most_overhead = LARGEST_HEAD + _CODING_OVERHEAD * self.bounds.max_body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there are too many."""
@@ -69,11 +69,11 @@ class Connection(HttpToolsProtocol):
             return
         if self._is_idle() and self._head_timer is None:
             self._await_head()
-        self._message_bytes += len(data)
+        self._overhead += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._message_bytes > LARGEST_HEAD:
+        if self._head_timer is not None and self._overhead > LARGEST_HEAD:
             self._refuse(self.bounds.long_head_answer)
-        elif self._message_bytes > self._largest_message:
+        elif self._overhead > self._most_overhead:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
@@ -85,6 +85,11 @@ class Connection(HttpToolsProtocol):
         """Keep a header; trailers, which come after the head, are of no use here."""
         if self._head_timer is not None:
             super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, which whoever reads it bounds."""
+        self._overhead -= len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -131,7 +136,7 @@ class Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _await_head(self) -> None:
-        self._message_bytes = 0
+        self._overhead = 0
         self._head_timer = self.loop.call_later(self.bounds.head_timeout, self._head_is_late)
 
     def _stop_head_timer(self) -> None:

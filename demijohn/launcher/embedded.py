@@ -36,6 +36,8 @@ class Database:
 
     def __init__(self, data: DataDir) -> None:
         """Find the server and a port; end what a killed launcher left. Raises LaunchError."""
+        self.has_user = False
+        """Whether it starts with its login: what uses it can start too."""
         self.is_ready = False
         """Whether it has accepted connections, at least once."""
         self.is_stopped = False
@@ -75,6 +77,7 @@ class Database:
     def _begin(self, now: float) -> float:
         if self._data.is_provisioned():
             self._spawn(self._port, "--auth")
+            self.has_user = True
             self._step = self._starting
         else:
             self._open_port = _free_port()

@@ -26,6 +26,10 @@ from demijohn.launcher.workers import MULTIPROCESS_DIR, Plan, Workers
 from demijohn.settings import URI_NAME, Settings
 from demijohn.telemetry import logs
 
+READY = "/readyz"
+SETTLE = 5.0
+"""Seconds at most that the workers get to find an embedded database that is up."""
+PAUSE = 0.05
 log = structlog.get_logger()
 
 
@@ -78,6 +82,7 @@ class _Run:
         self._on_terminal = False
         self._is_announced = False
         self._is_closing = False
+        self._up_since: float | None = None
         self._failure: LaunchError | None = None
 
     def until_stopped(self, loop: Loop, *, on_terminal: bool) -> int:
@@ -115,17 +120,27 @@ class _Run:
                 self._database.stop(now)
             # Before the workers: it takes longest to start.
             due = self._database.tick(now)
-        due = min(due, self._workers.tick(now))
-        self._announce_once()
+        if self._database is None or self._database.has_user:
+            due = min(due, self._workers.tick(now))
+        if not self._is_announced and not self._workers.is_stopping:
+            due = min(due, self._announce_when_up(now))
         is_due = self._database is not None and self._workers.is_stopped and not self._is_closing
         return now if is_due else due
 
-    def _announce_once(self) -> None:
-        is_ready = self._database is None or self._database.is_ready
-        if self._is_announced or not is_ready or not self._workers.is_serving:
-            return
+    def _announce_when_up(self, now: float) -> float:
+        """Say that the service runs as soon as that is so; the time to look again."""
+        if not self._workers.is_serving:
+            return NEVER
+        if self._database is not None:
+            if not self._database.is_ready:
+                return NEVER
+            self._up_since = self._up_since or now
+            # The workers find a database that was slow to start only a moment later.
+            if now < self._up_since + SETTLE and not sockets.answers(self._listeners.main, READY):
+                return now + PAUSE
         self._is_announced = True
         announce(self._facts, terminal=self._on_terminal)
+        return NEVER
 
     def _is_done(self) -> bool:
         return self._workers.is_stopped and (self._database is None or self._database.is_stopped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
 import ipaddress
 import os
 import socket
@@ -67,6 +68,21 @@ def resolve(host: str, port: int, setting: str) -> Address:
     found.sort(key=lambda each: each[0] != socket.AF_INET)
     family, _, _, _, address = found[0]
     return family, (str(address[0]), int(address[1]))
+
+
+def answers(listener: socket.socket, path: str) -> bool:
+    """Whether a worker answers a GET of `path` with 200, on a socket that listens for HTTP."""
+    host, port = listener.getsockname()[:2]
+    # A socket that listens on every address is reached at the loopback one.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def url(host: str, listener: socket.socket) -> str:

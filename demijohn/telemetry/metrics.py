@@ -7,6 +7,7 @@ Under `demijohn serve` every worker process writes its figures into files below
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -14,6 +15,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from demijohn import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "demijohn_"
+Mode = Literal["livesum", "livemin", "livemax"]
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (
@@ -26,57 +29,59 @@ class Metrics:
 
     def __init__(self) -> None:
         """Register every metric in a registry of this object's own."""
-        own = self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "demijohn_requests",
+        self.registry = CollectorRegistry()
+        self._register_requests()
+        self._register_database()
+        build = self._gauge("build_info", "1, with the version as its label.", "livemax", "version")
+        build.labels(__version__).set(1)
+
+    def _register_requests(self) -> None:
+        self.requests = self._counter(
+            "requests",
             "Requests answered, by route, method and status.",
-            ("route", "method", "status"),
-            registry=own,
+            "route",
+            "method",
+            "status",
         )
-        self.seconds = Histogram(
-            "demijohn_request_seconds",
+        self.seconds = self._histogram(
+            "request_seconds",
             "Seconds from a request's head to the end of its answer.",
-            ("route", "method"),
-            buckets=_BUCKETS,
-            registry=own,
+            "route",
+            "method",
         )
-        self.problems = Counter(
-            "demijohn_problems", "Problem answers, by code.", ("code",), registry=own
+        self.problems = self._counter("problems", "Problem answers, by code.", "code")
+        self.in_flight = self._gauge("requests_in_flight", "Requests under way.")
+        self.connections = self._gauge("connections", "Open client connections.")
+        self.streams = self._gauge("streams", "Streamed answers under way.")
+        self.body_bytes = self._gauge("body_bytes", "Bytes of request bodies held at this time.")
+        self.cut = self._counter("streams_cut", "Streamed answers cut before their end.")
+
+    def _register_database(self) -> None:
+        self.database_up = self._gauge(
+            "database_up", "1 while every worker reaches the database.", "livemin"
         )
-        self.in_flight = _gauge(own, "demijohn_requests_in_flight", "Requests under way.")
-        self.connections = _gauge(own, "demijohn_connections", "Open client connections.")
-        self.streams = _gauge(own, "demijohn_streams", "Streamed answers under way.")
-        self.body_bytes = _gauge(
-            own, "demijohn_body_bytes", "Bytes of request bodies held at this time."
-        )
-        self.cut = Counter(
-            "demijohn_streams_cut", "Streamed answers cut before their end.", registry=own
-        )
-        self.database_up = _gauge(
-            own, "demijohn_database_up", "1 while every worker reaches the database.", "livemin"
-        )
-        self.database_seconds = Histogram(
-            "demijohn_database_operation_seconds",
+        self.database_seconds = self._histogram(
+            "database_operation_seconds",
             "Seconds of a database operation, by its kind.",
-            ("operation",),
-            buckets=_BUCKETS,
-            registry=own,
+            "operation",
         )
-        self.database_errors = Counter(
-            "demijohn_database_errors",
+        self.database_errors = self._counter(
+            "database_errors",
             "Database operations that failed, by the code of the problem they became.",
-            ("operation", "code"),
-            registry=own,
+            "operation",
+            "code",
         )
-        self.pool = _gauge(own, "demijohn_pool_connections", "Open connections to the database.")
-        self.build = Gauge(
-            "demijohn_build_info",
-            "1, with the version as its label.",
-            ("version",),
-            registry=own,
-            multiprocess_mode="livemax",
-        )
-        self.build.labels(__version__).set(1)
+        self.pool = self._gauge("pool_connections", "Open connections to the database.")
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
+        return Histogram(PREFIX + name, what, labels, buckets=_BUCKETS, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, mode: Mode = "livesum", *labels: str) -> Gauge:
+        """A gauge that adds up the worker processes by `mode`, those that live only."""
+        return Gauge(PREFIX + name, what, labels, registry=self.registry, multiprocess_mode=mode)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, every worker process added up."""
@@ -85,7 +90,3 @@ class Metrics:
         whole = CollectorRegistry()
         MultiProcessCollector(whole)  # type: ignore[no-untyped-call]
         return generate_latest(whole)
-
-
-def _gauge(registry: CollectorRegistry, name: str, help_text: str, mode: str = "livesum") -> Gauge:
-    return Gauge(name, help_text, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]

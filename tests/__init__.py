@@ -1,0 +1,1 @@
+"""The tests: unit, contract, process, cluster, bench; see CONTRIBUTING.md."""

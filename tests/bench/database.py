@@ -1,0 +1,92 @@
+"""The one database server that all contenders work on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pymongo
+from pymongo.collection import Collection
+
+from tests.support.database import Database
+from tests.support.processes import wait_until
+
+NAME = "SECANTUSD_RS"
+"""The environment variable that names the Rust server, where it is not on the PATH."""
+Documents = Collection[dict[str, object]]
+_BATCH = 5_000
+_SETTLED = 0.25
+"""Seconds without a new document after which no more is expected."""
+
+
+class RustDatabase(Database):
+    """The Rust server, every commit flushed: without it acknowledged writes are lost in a crash."""
+
+    def __init__(self, directory: Path, program: str) -> None:
+        """Take a directory for its files and the path of its program."""
+        super().__init__(directory)
+        self._program = program
+
+    def start(self) -> RustDatabase:
+        """Start it and wait until it accepts connections."""
+        with (self.directory / "database.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self._program, "--host", "127.0.0.1", "--port", str(self.port)),
+                    *("--storage-path", str(self.directory / "data"), "--sync-on-commit"),
+                    *("--log-level", "WARNING", "--cache-size", "1G"),
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(lambda: self._accepts() or not self._runs(), "the database starts or fails")
+        if not self._runs():
+            raise RuntimeError(f"the database does not start:\n{self.log()}")
+        return self
+
+
+def fastest(directory: Path) -> tuple[str, Database]:
+    """What it is, for the report, and the server, not started: Rust if there, else Python."""
+    program = shutil.which(os.environ.get(NAME) or "secantusd-rs")
+    if program is not None:
+        return "secantusd-rs --sync-on-commit", RustDatabase(directory, program)
+    return "secantusd-py, journal=true", Database(directory)
+
+
+@contextmanager
+def documents(uri: str) -> Iterator[Documents]:
+    """The guide's collection, past any service."""
+    with pymongo.MongoClient[dict[str, object]](uri) as client:
+        yield client["flask_db"]["data"]
+
+
+def fill(collection: Documents, number: int, first: int = 0) -> None:
+    """Put small documents there: numbers `first` up to `first + number`."""
+    for start in range(first, first + number, _BATCH):
+        end = min(start + _BATCH, first + number)
+        collection.insert_many([_small(each) for each in range(start, end)], ordered=False)
+
+
+def settled_count(collection: Documents) -> int:
+    """How many documents there are once no more come: what was in flight has landed."""
+    counted = -1
+    while counted != (now := collection.count_documents({})):
+        counted = now
+        time.sleep(_SETTLED)
+    return counted
+
+
+def _small(number: int) -> dict[str, object]:
+    return {
+        "n": number,
+        "name": f"Ada {number}",
+        "born": 1815,
+        "fields": ["mathematics", "engines"],
+    }

@@ -1,0 +1,80 @@
+"""Load by wrk, a Debian package: `POST /data` on so many connections for so long."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("post.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw. It cuts what is in flight at the end, so as much again may have been kept.
+
+    Latencies are as wrk gives them, corrected for coordinated omission: answers that a slow one
+    held up on its connection count as slow too.
+    """
+
+    connections: int
+    seconds: float
+    answers: int
+    refused: int
+    """Answers with a status of 400 or more."""
+    connect_errors: int
+    broken: int
+    """Connections that broke while something was sent or read on them."""
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def acknowledged(self) -> int:
+        """Answers that say that a document is kept."""
+        return self.answers - self.refused
+
+    @property
+    def rate(self) -> float:
+        """Acknowledged documents a second."""
+        return self.acknowledged / self.seconds
+
+
+def require_wrk() -> str:
+    """The path of wrk. Raises FileNotFoundError, which says where to get it."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise FileNotFoundError("wrk is not on the PATH (on Debian: apt-get install wrk).")
+    return found
+
+
+def post(url: str, connections: int, seconds: int) -> Load:
+    """Load `/data` of the service at `url`. Raises RuntimeError where wrk fails."""
+    done = subprocess.run(
+        [
+            *(require_wrk(), "--threads", "1", "--connections", str(connections)),
+            *("--duration", f"{seconds}s", "--script", str(SCRIPT), f"{url}/data"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"wrk failed: {done.stdout}{done.stderr}")
+    return parse(done.stdout, connections)
+
+
+def parse(printed: str, connections: int) -> Load:
+    """What wrk printed: its own report, which is for people, and our script's line under it."""
+    said = json.loads(printed.splitlines()[-1])
+    return Load(
+        connections=connections,
+        seconds=said["microseconds"] / 1e6,
+        answers=said["answers"],
+        refused=said["refused"],
+        connect_errors=said["connect_errors"],
+        broken=said["broken"],
+        p50_ms=said["p50_us"] / 1e3,
+        p99_ms=said["p99_us"] / 1e3,
+    )

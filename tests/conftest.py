@@ -1,0 +1,77 @@
+"""Fixtures: a real database server, and the real command on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.database import Database
+from tests.support.service import Service
+
+Starter = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """No setting of whoever runs the tests gets into them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("DEMIJOHN_", "MONGODB_URI", "PROMETHEUS_MULTIPROC_DIR")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database for all tests; a test that stops or pauses one takes `own_database`."""
+    yield from _database(tmp_path_factory.mktemp("database"))
+
+
+@pytest.fixture
+def own_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database for one test, which may do to it what it likes."""
+    yield from _database(tmp_path_factory.mktemp("own-database"))
+
+
+def _database(directory: Path) -> Iterator[Database]:
+    database = Database(directory)
+    try:
+        yield database.start()
+    finally:
+        database.stop()
+
+
+@pytest.fixture(scope="session")
+def service(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service with one worker on `database`, for all tests."""
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "1"}
+    service = Service(tmp_path_factory.mktemp("service"), settings)
+    try:
+        yield service.started()
+    finally:
+        service.kill()
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[Starter]:
+    """Start services for one test: `own_service({"DEMIJOHN_…": …}, "--option", …)`.
+
+    One worker unless the settings say otherwise; started, unless `wait=False`.
+    """
+    begun: list[Service] = []
+
+    def start(settings: dict[str, str], *arguments: str, wait: bool = True) -> Service:
+        service = _begin(tmp_path, settings, arguments)
+        begun.append(service)
+        return service.started() if wait else service
+
+    yield start
+    for service in begun:
+        service.kill()
+
+
+def _begin(directory: Path, settings: dict[str, str], arguments: Sequence[str]) -> Service:
+    return Service(directory, {"DEMIJOHN_WORKERS": "1", **settings}, arguments)

@@ -1,0 +1,54 @@
+"""Every contract test runs twice: through the shell, and through Flask alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pymongo
+import pytest
+from pymongo.collection import Collection
+
+from tests.support.api import Api
+from tests.support.database import Database
+from tests.support.flask_run import flask_run
+from tests.support.service import Service
+
+Documents = Collection[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def flask_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The application under `flask run`, on the same database."""
+    with flask_run(tmp_path_factory.mktemp("flask"), {"MONGODB_URI": database.uri}) as url:
+        yield url
+
+
+@pytest.fixture(params=["serve", "flask run"])
+def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+    """A client of each way to start the service, one after the other."""
+    if request.param == "serve":
+        service = request.getfixturevalue("service")
+        assert isinstance(service, Service)
+        client = Api(service.url)
+    else:
+        client = Api(request.getfixturevalue("flask_url"))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def shell_api(service: Service) -> Iterator[Api]:
+    """A client of the shell alone."""
+    client = Api(service.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def stored(database: Database) -> Iterator[Documents]:
+    """What lies in `flask_db.data`, seen by another client; empty at first."""
+    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
+        collection = client["flask_db"]["data"]
+        collection.delete_many({})
+        yield collection

@@ -1,0 +1,268 @@
+"""`demijohn import` and `export` when something is stopped, killed or very large."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from tests.support.client import Command, Ended, demijohn, ndjson, read_ndjson
+from tests.support.database import Database, free_port
+from tests.support.processes import wait_until
+from tests.support.service import Service
+
+Documents = Collection[dict[str, Any]]
+Starter = Callable[..., Service]
+
+MIB = 1024 * 1024
+STOPPED = re.compile(
+    r"Stopped after (\d+) records \((\d+) inserted, (\d+) refused(?:, (\d+) unknown)?\)\. "
+    r"Go on with --skip \1\."
+)
+
+
+@pytest.fixture
+def documents(database: Database) -> Iterator[Documents]:
+    """The collection behind /data, empty, past the service."""
+    with MongoClient[dict[str, Any]](database.uri) as client:
+        client["flask_db"]["data"].delete_many({})
+        yield client["flask_db"]["data"]
+
+
+@pytest.fixture
+def service_to_kill(own_service: Starter, database: Database) -> Service:
+    """A service on the common database that a test may do away with."""
+    return own_service({"MONGODB_URI": database.uri})
+
+
+def endless() -> Iterator[bytes]:
+    """More records than any test waits for: {"n": 1}, {"n": 2}, and so on."""
+    for start in count(1, 100):
+        yield ndjson({"n": number} for number in range(start, start + 100))
+
+
+def numbers(collection: Documents) -> list[int]:
+    """The `n` of every document, sorted: one that is in twice is there twice."""
+    return sorted(document["n"] for document in collection.find())
+
+
+def wait_for_some(collection: Documents) -> None:
+    """Until a few hundred documents are in."""
+    wait_until(lambda: collection.estimated_document_count() >= 300, "records are going in")
+
+
+def stopped_after(ended: Ended) -> tuple[int, int, int, int]:
+    """What the message says: all, inserted, refused, unknown."""
+    found = STOPPED.search(ended.err)
+    assert found, ended.err
+    done, inserted, refused, unknown = (int(group or 0) for group in found.groups())
+    return done, inserted, refused, unknown
+
+
+def test_ctrl_c_says_how_to_go_on(service: Service, documents: Documents, tmp_path: Path) -> None:
+    """After Ctrl-C the message, the collection and --skip agree: all goes in, nothing twice."""
+    command = Command(tmp_path, "import", "-", "--url", service.url, feed=endless())
+    wait_for_some(documents)
+
+    command.process.send_signal(signal.SIGINT)
+    ended = command.end()
+
+    done, inserted, refused, unknown = stopped_after(ended)
+    assert (ended.code, refused, unknown) == (130, 0, 0)
+    assert inserted == done
+    assert numbers(documents) == list(range(1, done + 1))
+
+    total = done + 200
+    whole = ndjson({"n": number} for number in range(1, total + 1))
+    again = demijohn(tmp_path, "import", "-", "--url", service.url, "--skip", str(done), feed=whole)
+    assert again.code == 0
+    assert numbers(documents) == list(range(1, total + 1))
+
+
+def test_ctrl_c_before_any_record(service: Service, documents: Documents, tmp_path: Path) -> None:
+    """Ctrl-C also ends an import that waits for an input from which nothing comes."""
+    release: list[bool] = []
+
+    def silent() -> Iterator[bytes]:
+        yield b'{"n": 1}\n'
+        wait_until(lambda: release, "the test is over")
+
+    command = Command(tmp_path, "import", "-", "--url", service.url, feed=silent())
+    wait_until(lambda: documents.estimated_document_count() == 1, "the first record is in")
+
+    command.process.send_signal(signal.SIGINT)
+    command.process.wait(60)
+    release.append(True)
+
+    ended = command.end()
+    assert ended.code == 130
+    assert stopped_after(ended) == (1, 1, 0, 0)
+
+
+def test_unanswered_records_are_unknown(
+    service_to_kill: Service, documents: Documents, tmp_path: Path
+) -> None:
+    """Ctrl-C while the service hangs ends all the same; what was not answered is kept."""
+    command = Command(tmp_path, "import", "-", "--url", service_to_kill.url, feed=endless())
+    wait_for_some(documents)
+    frozen = service_to_kill.everything()
+    for process in frozen:
+        process.suspend()
+
+    command.process.send_signal(signal.SIGINT)
+    ended = command.end()
+    for process in frozen:
+        process.resume()
+
+    done, inserted, refused, unknown = stopped_after(ended)
+    assert (ended.code, refused) == (130, 0)
+    assert unknown > 0
+    assert done == inserted + unknown
+    kept = read_ndjson(tmp_path / "import.rejected.ndjson")
+    assert [line["code"] for line in kept] == ["outcome-unknown"] * unknown
+    assert all(line["document"] == {"n": line["record"]} for line in kept)
+
+
+def test_killed_service_ends_the_import(
+    service_to_kill: Service, documents: Documents, tmp_path: Path
+) -> None:
+    """SIGKILL to the service: no hang, and what was counted as inserted is there."""
+    command = Command(
+        tmp_path,
+        *("import", "-", "--url", service_to_kill.url, "--retry-for", "1"),
+        feed=endless(),
+    )
+    wait_for_some(documents)
+
+    service_to_kill.kill()
+    ended = command.end()
+
+    done, inserted, refused, unknown = stopped_after(ended)
+    rejects = tmp_path / "import.rejected.ndjson"
+    kept = {line["record"]: line["code"] for line in read_ndjson(rejects)} if unknown else {}
+    acknowledged = set(range(1, done + 1)) - set(kept)
+    there = numbers(documents)
+    assert ended.code == 1
+    assert (inserted, refused + unknown) == (len(acknowledged), len(kept))
+    assert acknowledged <= set(there)
+    assert set(there) <= acknowledged | set(kept)
+    assert len(there) == len(set(there))
+
+
+def test_restart_of_the_service_loses_nothing(
+    own_service: Starter, database: Database, documents: Documents, tmp_path: Path
+) -> None:
+    """An import lives through a stop and a start of the service: every record is in, once."""
+    port = str(free_port())
+    # While it drains, every answer closes its connection: no request meets a closed one.
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_DELAY": "1"}
+    first = own_service(settings, "--port", port)
+    (tmp_path / "in.ndjson").write_bytes(ndjson({"n": number} for number in range(3000)))
+    command = Command(tmp_path, "import", "in.ndjson", "--url", first.url)
+    wait_for_some(documents)
+
+    first.stop()
+    were_in = documents.count_documents({})
+    own_service(settings, "--port", port)
+    ended = command.end()
+
+    assert were_in < 3000
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "3000 sent: 3000 inserted, 0 refused, 0 unknown.\n"
+    assert numbers(documents) == list(range(3000))
+
+
+@pytest.fixture
+def large(documents: Documents) -> Documents:
+    """A collection whose export is far larger than all buffers on its way: 96 MiB."""
+    for _ in range(12):
+        documents.insert_many({"text": "x" * 16_384} for _ in range(512))
+    return documents
+
+
+def export_under_way(directory: Path, service: Service) -> Command:
+    """An export to all.json that is stopped (SIGSTOP) after its first bytes."""
+    command = Command(directory, "export", "all.json", "--url", service.url)
+    wait_until(lambda: any(part.stat().st_size for part in directory.glob(".*.part")), "bytes")
+    command.process.send_signal(signal.SIGSTOP)
+    return command
+
+
+@pytest.mark.usefixtures("large")
+def test_cut_export_is_no_file(service_to_kill: Service, tmp_path: Path) -> None:
+    """A service killed in the middle leaves the older file alone and no part beside it."""
+    directory = tmp_path / "exports"
+    directory.mkdir()
+    (directory / "all.json").write_text("older")
+    command = export_under_way(directory, service_to_kill)
+
+    service_to_kill.kill()
+    command.process.send_signal(signal.SIGCONT)
+    ended = command.end()
+
+    assert ended.code == 1
+    assert re.match(r"Cut after \d+ documents, .+ all\.json was not written\.\n$", ended.err)
+    assert [path.name for path in directory.iterdir()] == ["all.json"]
+    assert (directory / "all.json").read_text() == "older"
+
+
+@pytest.mark.usefixtures("large")
+def test_ctrl_c_leaves_no_part_of_an_export(service: Service, tmp_path: Path) -> None:
+    """Ctrl-C ends an export with its own exit code and no file at all."""
+    command = export_under_way(tmp_path, service)
+
+    command.process.send_signal(signal.SIGINT)
+    command.process.send_signal(signal.SIGCONT)
+    ended = command.end()
+
+    assert ended.code == 130
+    assert re.match(r"Stopped after \d+ documents, .+ all\.json was not written\.\n$", ended.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("large")
+def test_cut_export_to_standard_output_fails(service_to_kill: Service, tmp_path: Path) -> None:
+    """What was written before the service was killed does not end with exit code 0."""
+    command = Command(tmp_path, "export", "--url", service_to_kill.url)
+    assert command.process.stdout is not None
+    command.process.stdout.read(1)
+
+    service_to_kill.kill()
+    ended = command.end()
+
+    assert ended.code == 1
+    assert "The output is not whole." in ended.err
+
+
+@pytest.mark.parametrize("mebibytes", [48, pytest.param(200, marks=pytest.mark.soak)])
+def test_memory_of_an_import_does_not_grow(
+    mebibytes: int, service: Service, documents: Documents, tmp_path: Path
+) -> None:
+    """An import needs no more memory for a large input than for its first few megabytes."""
+    record = json.dumps({"text": "x" * (32 * 1024)}).encode() + b"\n"
+    total = mebibytes * 32
+    at_start: list[int] = []
+
+    def measured() -> Iterator[bytes]:
+        for number in range(total):
+            if number == total // 6:
+                at_start.append(psutil.Process(command.process.pid).memory_info().rss)
+            yield record
+        at_end.append(psutil.Process(command.process.pid).memory_info().rss)
+
+    at_end: list[int] = []
+    command = Command(tmp_path, "import", "-", "--url", service.url, feed=measured())
+    ended = command.end()
+
+    assert ended.code == 0, ended.err
+    assert documents.count_documents({}) == total
+    assert at_end[0] - at_start[0] < 8 * MIB

@@ -1,0 +1,1 @@
+"""Real servers for tests: a database, the service, and processes that leave nothing behind."""

@@ -1,0 +1,81 @@
+"""Requests to the service as any client sends them, and its answers as values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer."""
+
+    status: int
+    headers: urllib3.HTTPHeaderDict
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+    def problem(self) -> str:
+        """The code of a problem answer, held to what every problem must have."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.body
+        value = self.json()
+        assert value["status"] == self.status
+        assert value["type"] == f"/problems/{value['code']}"
+        assert value["title"]
+        assert value["detail"]
+        assert value["request_id"] == self.headers["X-Request-Id"]
+        assert self.status not in (429, 503) or int(self.headers["Retry-After"]) > 0
+        return str(value["code"])
+
+    def pointers(self) -> list[str]:
+        """The pointers of a problem answer's faults."""
+        return [fault["pointer"] for fault in self.json().get("errors", ())]
+
+
+class Api:
+    """A client of one service. Nothing is retried."""
+
+    def __init__(self, url: str) -> None:
+        """Take the service's address."""
+        self.url = url
+        self._pool = urllib3.PoolManager(retries=False, timeout=30, maxsize=20)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and read the whole answer; raises what urllib3 raises."""
+        url = self.url + path
+        raw = self._pool.request(method, url, body=body, headers=headers, redirect=False)
+        return Answer(raw.status, raw.headers, raw.data)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET; an underscore in a header's name stands for a hyphen."""
+        return self.ask("GET", path, headers=_named(headers))
+
+    def post(self, body: bytes | str, path: str = "/data", **headers: str) -> Answer:
+        """POST of JSON text."""
+        return self.ask("POST", path, body, {**JSON, **_named(headers)})
+
+    def insert(self, value: object) -> Answer:
+        """POST of a value to `/data`."""
+        return self.post(json.dumps(value))
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._pool.clear()
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}

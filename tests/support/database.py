@@ -1,0 +1,120 @@
+"""A real database server for tests: SecantusDB on a directory of its own, without a login."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from demijohn.launcher.server import find_command
+from tests.support.processes import TimedOutError, wait_until
+
+
+class Database:
+    """One database server; its port and its data stay the same over restarts."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take a directory for its files; `start` starts it."""
+        self.directory = directory
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        """The connection string; writes are journaled, or a kill would lose them."""
+        return f"mongodb://127.0.0.1:{self.port}/?replicaSet=secantus&journal=true"
+
+    @property
+    def pid(self) -> int:
+        """The server's process. Raises RuntimeError where it does not run."""
+        return self._require().pid
+
+    def start(self) -> Self:
+        """Start it and wait until it accepts connections."""
+        config = self.directory / "secantusd.toml"
+        config.write_bytes(b"")
+        with (self.directory / "database.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(find_command(), "--host", "127.0.0.1", "--port", str(self.port)),
+                    *("--storage-path", str(self.directory / "data"), "--config", str(config)),
+                    *("--log-level", "WARNING"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(lambda: self._accepts() or not self._runs(), "the database starts or fails")
+        if not self._runs():
+            raise RuntimeError(f"the database does not start:\n{self.log()}")
+        return self
+
+    def stop(self) -> None:
+        """End it properly; it can be started again."""
+        if self._process is None:
+            return
+        self.resume()
+        self._process.terminate()
+        try:
+            wait_until(self._has_ended, "the database ends", timeout=15)
+        except TimedOutError:
+            self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it as a power cut would: SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Have it accept connections but answer nothing: SIGSTOP."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stop it and start it on the same port, with the same data."""
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        """What it has printed."""
+        return (self.directory / "database.log").read_text(encoding="utf-8", errors="replace")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._runs():
+            self._require().send_signal(number)
+
+    def _require(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the database does not run")
+        return self._process
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _has_ended(self) -> bool:
+        # It waits in accept() for two more seconds unless somebody connects.
+        self._accepts()
+        return not self._runs()
+
+    def _accepts(self) -> bool:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        return False
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,76 @@
+"""The service's server under a WSGI application of a few lines: `python -m … APPLICATION`.
+
+It prints its port on standard output once it serves. Settings come from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from demijohn.edge.entrance import Entrance
+from demijohn.edge.operations import Operations
+from demijohn.front.server import Parts, run
+from demijohn.settings import load
+from demijohn.store.status import Status
+from demijohn.telemetry import logs
+from demijohn.telemetry.metrics import Metrics
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+CHUNK = b"x" * 65_536
+
+
+def raising(_environ: Environ, start: Start) -> Iterator[bytes]:
+    """Three chunks, then an exception that nobody foresaw."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(3):
+        yield CHUNK
+    raise RuntimeError("half-way")
+
+
+def endless(_environ: Environ, start: Start) -> Iterator[bytes]:
+    """A stream that does not end by itself within any test."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(6_000):
+        yield CHUNK
+        time.sleep(0.01)
+
+
+def sleeping(environ: Environ, start: Start) -> list[bytes]:
+    """An answer after as many seconds as the query says."""
+    time.sleep(float(environ["QUERY_STRING"] or 0))
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    return [b"done"]
+
+
+def recording(environ: Environ, start: Start) -> list[bytes]:
+    """Appends the length of each body that reaches it to the file named by RECORD."""
+    body = environ["wsgi.input"].read()
+    with Path(os.environ["RECORD"]).open("a", encoding="utf-8") as record:
+        record.write(f"{len(body)}\n")
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    return [b"ok"]
+
+
+def main() -> int:
+    """Serve the application named by the first argument."""
+    application = {each.__name__: each for each in (raising, endless, sleeping, recording)}
+    settings = load({name: value for name, value in os.environ.items() if "DEMIJOHN" in name})
+    logs.configure(settings)
+    metrics = Metrics()
+    operations = Operations(Status(lambda: True), metrics)
+    chosen = application[sys.argv[1]]
+    parts = Parts(settings, metrics, Entrance(settings, metrics), operations, chosen)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    return run(parts, listener, None, lambda _: print(port, flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
