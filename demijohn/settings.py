@@ -11,10 +11,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 PREFIX = "DEMIJOHN_"
@@ -211,8 +212,11 @@ def _read_env_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError([f"{path}: cannot be read: {reason}"]) from None
-    values = dotenv_values(path, interpolate=False)
-    wrong = [name for name, value in values.items() if value is None]
-    if wrong or "\0" in text:
-        raise SettingsError([f"{path}: not of the form NAME=value: {', '.join(wrong) or 'NUL'}"])
-    return {name: value for name, value in values.items() if value is not None}
+    bindings = list(parse_stream(StringIO(text)))
+    wrong = [
+        each.original.line for each in bindings if each.error or (each.key and each.value is None)
+    ]
+    if "\0" in text or wrong:
+        where = f"line {wrong[0]}" if wrong else "a NUL byte"
+        raise SettingsError([f"{path}: not of the form NAME=value: {where}"])
+    return {each.key: each.value for each in bindings if each.key and each.value is not None}

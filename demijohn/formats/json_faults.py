@@ -92,10 +92,15 @@ def find_faults(body: bytes) -> list[Fault]:
 
 def is_deep(value: object) -> bool:
     """Whether a parsed value is nested deeper than `LEVELS`."""
-    level = [value] if type(value) in _CONTAINERS else []
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
     for _ in range(LEVELS):
         # Level by level, not down and up: no recursion, and a wide text costs two passes.
-        level = [child for each in level for child in _children(each) if type(child) in _CONTAINERS]
+        level = [
+            child
+            for each in level
+            for child in (each.values() if type(each) is dict else each)
+            if type(child) in _CONTAINERS
+        ]
         if not level:
             return False
     return True
@@ -174,10 +179,6 @@ def _zero_if_infinite(found: re.Match[bytes]) -> bytes:
     if not text.startswith(b'"') and _NUMBER.fullmatch(text) and math.isinf(float(text)):
         return b"0".ljust(len(text))
     return text
-
-
-def _children(value: Any) -> Iterable[object]:  # noqa: ANN401 - a list or a dict, by its caller
-    return value.values() if type(value) is dict else value
 
 
 def _first_deep(body: bytes) -> tuple[int, bytes] | None:

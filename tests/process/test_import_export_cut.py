@@ -176,7 +176,8 @@ def test_restart_of_the_service_loses_nothing(
     ended = command.end()
 
     assert were_in < 3000
-    assert (ended.code, ended.err) == (0, "")
+    rejects = tmp_path / "in.ndjson.rejected.ndjson"
+    assert (ended.code, ended.err) == (0, ""), rejects.read_text()
     assert ended.out == "3000 sent: 3000 inserted, 0 refused, 0 unknown.\n"
     assert numbers(documents) == list(range(3000))
 

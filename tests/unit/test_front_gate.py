@@ -1,0 +1,119 @@
+"""How much JSON is parsed at one time, and how many calls wait for a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from demijohn.errors import Overloaded
+from demijohn.front.gate import CAPACITY, SMALL, Gate
+from demijohn.front.threads import Threads
+
+MIB = 1024 * 1024
+
+
+def test_large_bodies_pass_one_after_another() -> None:
+    """What is inside never exceeds the capacity, and all get through in their order."""
+
+    async def scenario() -> tuple[int, list[int]]:
+        gate, inside, most, order = Gate(2 * MIB), 0, 0, []
+
+        async def one(number: int) -> None:
+            nonlocal inside, most
+            async with gate.passing(2 * MIB, 10):
+                inside += 2 * MIB
+                most = max(most, inside)
+                await asyncio.sleep(0.01)
+                order.append(number)
+                inside -= 2 * MIB
+
+        await asyncio.gather(*(one(number) for number in range(12)))
+        return most, order
+
+    most, order = asyncio.run(scenario())
+    assert most == CAPACITY
+    assert order == sorted(order)
+
+
+def test_small_bodies_never_wait() -> None:
+    """A gate that is full is open to small bodies."""
+
+    async def scenario() -> None:
+        gate = Gate(CAPACITY)
+        async with gate.passing(CAPACITY, 1), gate.passing(SMALL, 1):
+            with pytest.raises(Overloaded):
+                async with gate.passing(SMALL + 1, 0.05):
+                    pytest.fail("the gate was full")
+        async with gate.passing(CAPACITY, 1):
+            pass
+
+    asyncio.run(scenario())
+
+
+def test_a_waiter_that_is_cancelled_holds_nobody_up() -> None:
+    """Room that was meant for a request that is gone goes to the next."""
+
+    async def scenario() -> None:
+        gate = Gate(CAPACITY)
+
+        async def enter() -> None:
+            async with gate.passing(CAPACITY, 10):
+                pass
+
+        async with gate.passing(CAPACITY, 1):
+            first, second = asyncio.create_task(enter()), asyncio.create_task(enter())
+            await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(enter(), 5)
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_waited_too_long_is_never_made() -> None:
+    """A refused call has no effect; one that has begun is awaited to its end."""
+
+    async def scenario() -> list[str]:
+        threads = Threads(1, 10, asyncio.get_running_loop())
+        made: list[str] = []
+        begun, release = threading.Event(), threading.Event()
+
+        def slow() -> str:
+            begun.set()
+            release.wait(10)
+            made.append("slow")
+            return "done"
+
+        first = asyncio.create_task(threads.run(slow, 0.05))
+        await asyncio.to_thread(begun.wait, 10)
+        with pytest.raises(Overloaded):
+            await threads.run(lambda: made.append("late"), 0.05)
+        release.set()
+        assert await first == "done"
+        await threads.run(lambda: made.append("next"), 5)
+        assert threads.close(5)
+        return made
+
+    assert asyncio.run(scenario()) == ["slow", "next"]
+
+
+def test_too_many_waiting_calls_are_refused() -> None:
+    """The queue is bounded; what a thread raises is raised where it is awaited."""
+
+    async def scenario() -> None:
+        threads = Threads(1, 1, asyncio.get_running_loop())
+        release = threading.Event()
+        tasks = [asyncio.create_task(threads.run(lambda: release.wait(10), 5)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await threads.run(lambda: None, 5)
+        release.set()
+        await asyncio.gather(*tasks)
+        with pytest.raises(ZeroDivisionError):
+            await threads.run(lambda: 1 // 0, 5)
+        assert threads.close(5)
+
+    asyncio.run(scenario())
