@@ -32,8 +32,10 @@ from bson.objectid import ObjectId
 from bson.regex import Regex
 
 from demijohn.errors import BadParameter
+from demijohn.formats.json_faults import is_deep
 
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
+_NO_SEGMENTS = ("", ".", "..")
 _EXTENDED = JSONOptions(
     json_mode=JSONMode.CANONICAL,
     tz_aware=False,
@@ -63,12 +65,13 @@ def from_segment(segment: str) -> object:
 
     Any Extended JSON is read, relaxed and older forms too. Raises BadParameter for a segment
     that names no id; operators (`{"$gt":""}`) and regular expressions are among them, so that
-    the result can stand in a filter and match by equality alone.
+    the result can stand in a filter and match by equality alone, and so is what is nested
+    deeper than a document may be.
     """
     if _HEX_ID.fullmatch(segment):
         return ObjectId(segment)
     document_id = _parse(segment) if segment.startswith(("{", '"')) else segment
-    if segment in ("", ".", "..") or not _is_addressable(document_id):
+    if segment in _NO_SEGMENTS or is_deep(document_id) or not _is_addressable(document_id):
         _refuse()
     try:
         bson.encode({"_id": document_id})
@@ -92,9 +95,7 @@ def _spell(document_id: object) -> str:
 def _misleads(text: str) -> bool:
     """Whether a string as a segment would be taken for something else."""
     return (
-        text in ("", ".", "..")
-        or text.startswith(("{", '"'))
-        or _HEX_ID.fullmatch(text) is not None
+        text in _NO_SEGMENTS or text.startswith(("{", '"')) or _HEX_ID.fullmatch(text) is not None
     )
 
 

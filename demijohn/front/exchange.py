@@ -33,17 +33,22 @@ class Exchange:
         if close:
             encoded.append((b"connection", b"close"))
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+        await self._say({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def part(self, body: bytes, *, more: bool) -> None:
         """Send a part of the body. Raises Stalled."""
         self.size += len(body)
-        message = {"type": "http.response.body", "body": body, "more_body": more}
-        try:
-            async with asyncio.timeout(self._stall_timeout):
-                await self._send(message)
-        except TimeoutError:
-            raise Stalled from None
+        await self._say({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        """Send once the client has read enough of what was sent before."""
+        if self.connection.flow.write_paused:
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    await self.connection.flow.drain()
+            except TimeoutError:
+                raise Stalled from None
+        await self._send(message)
 
     def cut(self) -> None:
         """End the connection without ending the answer."""

@@ -124,6 +124,10 @@ class Connection(HttpToolsProtocol):
         """Seconds since the connection was accepted."""
         return time.monotonic() - self._opened
 
+    def has_whole_body(self) -> bool:
+        """Whether the present request's body has arrived to its end."""
+        return not self.cycle.more_body and not self.cycle.disconnected
+
     def is_gone(self) -> bool:
         """Whether the client has left or is being left."""
         return self.transport.is_closing()

@@ -26,6 +26,7 @@ from demijohn.edge.reply import problem_reply
 from demijohn.errors import Overloaded
 from demijohn.exits import Exit
 from demijohn.front.bridge import Application, Bridge
+from demijohn.front.descriptors import room_for
 from demijohn.front.protocol import Bounds, Connection, bounded
 from demijohn.front.shell import Shell
 from demijohn.front.threads import Threads
@@ -166,7 +167,7 @@ def _config(parts: Parts, shell: Shell) -> uvicorn.Config:
     settings = parts.settings
     bounds = Bounds(
         head_timeout=settings.head_timeout,
-        max_connections=settings.max_connections,
+        max_connections=room_for(settings.max_connections),
         max_body=int(settings.max_body),
         busy_answer=_busy_answer(parts.entrance),
         long_head_answer=_answer(431, "Request Header Fields Too Large", (), b""),

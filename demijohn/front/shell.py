@@ -23,7 +23,7 @@ from demijohn.errors import (
 )
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Chunks
-from demijohn.front.exchange import Exchange
+from demijohn.front.exchange import Exchange, Stalled
 from demijohn.front.gate import Gate
 from demijohn.front.protocol import CONNECTION
 from demijohn.settings import Settings
@@ -70,8 +70,11 @@ class Shell:
         self.in_flight += 1
         try:
             await self._serve(_Request(scope, headers, receive, admission, context), exchange)
-        except asyncio.CancelledError:
-            exchange.cut()  # the drain's deadline: an unfinished answer must not pass for a whole
+        except (asyncio.CancelledError, Stalled):
+            exchange.cut()  # by the drain's deadline, or by a client that does not read
+        except Exception as error:  # noqa: BLE001 — nothing above us knows more
+            self._entrance.defect(context, error)
+            exchange.cut()
         finally:
             self.in_flight -= 1
 
@@ -131,7 +134,11 @@ class Shell:
         if not request.has_body:
             return b""
         length = request.headers.get(b"content-length")
-        body = await self._bodies.read(request.receive, int(length) if length else None)
+        body = await self._bodies.read(
+            request.receive,
+            int(length) if length else None,
+            is_here=request.scope[CONNECTION].has_whole_body(),
+        )
         request.body_is_read = True
         return body
 
@@ -179,8 +186,8 @@ class Shell:
                     return False
                 chunk = await rest.next()
             await exchange.part(b"", more=False)
-        except Problem:
-            return False  # logged where it was known
+        except (Problem, Stalled):
+            return False  # a problem was logged where it was known
         except Exception as error:  # noqa: BLE001 — the answer has begun: all that is left is to cut
             self._entrance.defect(context, error)
             return False

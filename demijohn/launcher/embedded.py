@@ -82,20 +82,15 @@ class Database:
         else:
             self._open_port = _free_port()
             self._spawn(self._open_port)
-            self._step = self._opening
+            self._provision = self._make_user()
+            self._step = self._provisioning
         return now + PAUSE
 
-    def _opening(self, now: float) -> float:
-        """Without a login, until it accepts connections; then its user is made."""
-        self._check_alive()
-        if not _accepts(self._open_port):
-            return now + PAUSE
-        self._provision = self._make_user()
-        self._step = self._provisioning
-        return NEVER
-
     def _make_user(self) -> subprocess.Popen[bytes]:
-        """Start the process that has the driver; it reads the password from its input."""
+        """Start the process that has the driver; it waits for the database to accept it.
+
+        It reads the password from its input.
+        """
         command = [sys.executable, "-m", "demijohn.store.provision", str(self._open_port), USER]
         with self._data.open_password() as password, self._data.open_log() as output:
             return subprocess.Popen(  # noqa: S603
@@ -103,6 +98,7 @@ class Database:
             )
 
     def _provisioning(self, now: float) -> float:
+        """Without a login, until its user is made."""
         self._check_alive()
         code = self._provision.poll() if self._provision else None
         if code is None:

@@ -14,7 +14,8 @@ from pymongo import errors as driver
 ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
 """Any database, since `DEMIJOHN_DATABASE` may change; not users, roles or shutdown (MongoDB
 manual, "Built-In Roles")."""
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 60_000
+"""For a database that is still starting; its end ends this process before that."""
 DUPLICATE_USER = 51003
 
 

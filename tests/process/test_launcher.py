@@ -18,6 +18,7 @@ from tests.support.database import Database, free_port
 from tests.support.documents import get, post, stored
 from tests.support.processes import is_alive, wait_until
 from tests.support.service import ROOT, Service, clean_environ
+from tests.support.terminal import Terminal
 
 
 def on(database: Database, **settings: str) -> dict[str, str]:
@@ -233,3 +234,23 @@ def test_launcher_is_light() -> None:
         check=True,
     )
     assert heavy & set(done.stdout.split()) == set()
+
+
+def test_banner_for_a_person(database: Database, tmp_path: Path) -> None:
+    """On a terminal a few readable lines say where it is, how to try it and how to stop it."""
+    terminal = Terminal(
+        f"{sys.executable} -m demijohn serve --port 0",
+        cwd=tmp_path,
+        environ=clean_environ(on(database, DEMIJOHN_WORKERS="1")),
+    )
+    try:
+        wait_until(lambda: "Ctrl-C" in terminal.output, "the banner")
+        terminal.type("\x03")
+        code, output = terminal.finish(60)
+    finally:
+        terminal.kill()
+    assert code == Exit.OK
+    assert "demijohn listens on http://127.0.0.1:" in output
+    assert f"127.0.0.1:{database.port}" in output
+    assert "curl http://127.0.0.1:" in output
+    assert '"event"' not in output

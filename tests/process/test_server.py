@@ -37,11 +37,15 @@ class Tiny:
 def tiny(application: str, **settings: object) -> Iterator[Tiny]:
     """Run a server of its own; settings as DEMIJOHN_… variables, without the prefix."""
     environ = {name: value for name, value in os.environ.items() if "DEMIJOHN" not in name}
+    limit = settings.pop("descriptors", None)
     given = {f"DEMIJOHN_{name.upper()}": str(value) for name, value in settings.items()}
     record = {"RECORD": str(settings.pop("record"))} if "record" in settings else {}
     given.pop("DEMIJOHN_RECORD", None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.tiny_server", application],
+        [
+            *(("prlimit", f"--nofile={limit}:{limit}") if limit else ()),
+            *(sys.executable, "-m", "tests.support.tiny_server", application),
+        ],
         env={**environ, **given, **record},
         stdout=subprocess.PIPE,
         text=True,
@@ -361,3 +365,15 @@ def test_endless_trailers_cost_no_memory(tmp_path: Path) -> None:
 def _send_trailers(connection: socket.socket, count: int) -> None:
     for number in range(count):
         connection.sendall(f"T-{number}: {'z' * 100}\r\n".encode())
+
+
+def test_few_descriptors_are_not_run_out_of() -> None:
+    """Under a low limit the service takes fewer connections rather than fail to accept."""
+    with tiny("sleeping", descriptors=400) as server, Held(server.port) as held:
+        held.open(140, b"")
+        with connect(server.port) as one_more:
+            one_more.sendall(head("GET", "/"))
+            assert read_answer(one_more).body == b"done"
+        held.open(100, b"")
+        with connect(server.port) as too_many:
+            assert read_answer(too_many).status == 503
