@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.database import Database
 from tests.support.service import Service
 
 Starter = Callable[..., Service]
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,8 +18,8 @@ GRACE = 5.0
 """Seconds that records under way get to be answered once the run stops early."""
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of records held at one time, so that memory depends on neither file nor concurrency."""
-MOST_UNKNOWN = 20
-"""Unknown outcomes in a row after which something is wrong that no further record will mend."""
+MOST_UNKNOWN = 5
+"""Unknown outcomes in a row for each sender, after which no further record will mend things."""
 UNANSWERED = Problem(
     NO_ANSWER, OutcomeUnknown.code, "The import ended before the service had answered."
 )
@@ -146,8 +146,8 @@ class Sending:
                 self._keep(record, outcome.problem)
         if outcome.stop:
             self._stop(outcome.stop)
-        elif self.tally.unknown_in_a_row >= MOST_UNKNOWN:
-            self._stop(f"The outcome of {MOST_UNKNOWN} records in a row is not known.")
+        elif self.tally.unknown_in_a_row >= MOST_UNKNOWN * self._concurrency:
+            self._stop(f"The outcome of {self.tally.unknown_in_a_row} in a row is not known.")
 
     def _account_for_not_taken(self) -> None:
         """Leave those at the end for another run; one with later ones settled is refused."""

@@ -37,15 +37,14 @@ _LONGEST_INTEGER = 20
 """Characters of the least 64-bit integer, with its sign."""
 _DIGITS_SHOWN = bytes(0x30 if 0x30 <= each <= 0x39 else 0x20 for each in range(256))  # noqa: PLR2004 - "0" to "9"
 _DIGIT_RUN = b"0" * _DIGITS_OF_LARGEST
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Its end may be missing: a text with a string left open is searched in one pass like any other.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+'
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+])-?[0-9]{19,}+(?![.eE])")
 # A quote behind a backslash begins no key; to start there too would make the search quadratic.
 _KEY_WITH_DOLLAR = re.compile(rb'(?<!\\)"\$[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+:', re.DOTALL)
 _STRING_OR_NUMBER = re.compile(_STRING + rb"|-?[0-9][0-9.eE+-]*+", re.DOTALL)
 _STRING_OR_BRACKET = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
-
-
 _STRING_PATTERN = re.compile(_STRING, re.DOTALL)
 _CLOSER_OF = {b"[": b"]", b"{": b"}"}
 _CLOSERS = frozenset(_CLOSER_OF.values())

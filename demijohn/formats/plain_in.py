@@ -23,6 +23,8 @@ from demijohn.errors import Fault, InvalidDocument, MalformedJson, TooLarge
 from demijohn.formats import json_faults
 from demijohn.settings import LARGEST_DOCUMENT
 
+LONGEST_ID = 1024
+"""Bytes of an `_id` as JSON; percent-encoded it is three times that, and must fit a header."""
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
@@ -51,7 +53,8 @@ def parse_document(body: bytes) -> ParsedDocument:
     what is not JSON in UTF-8; InvalidDocument, with up to 20 pointers, for JSON that is not an
     object, is nested deeper than 100 levels (then the first such place is the only fault told),
     has a key that starts with `$` or holds U+0000, an integer outside signed 64 bits, a number
-    that no double can hold, or an `_id` that no URL can name (null, a boolean, an array).
+    that no double can hold, or an `_id` that no URL can name (null, a boolean, an array, more than
+    1,024 bytes).
     """
     try:
         value = orjson.loads(body)
@@ -93,9 +96,12 @@ def _invalid(faults: list[Fault]) -> InvalidDocument:
 
 
 def _id_fault(document: dict[str, Any]) -> list[Fault]:
-    if "_id" not in document or not isinstance(document["_id"], bool | list | None):
-        return []
-    return [Fault("/_id", "An _id is a string, a number or an object.")]
+    given = document.get("_id", "")
+    if isinstance(given, bool | list | None):
+        return [Fault("/_id", "An _id is a string, a number or an object.")]
+    if isinstance(given, str | dict) and len(orjson.dumps(given)) > LONGEST_ID:
+        return [Fault("/_id", f"An _id is at most {LONGEST_ID:,} bytes long: it becomes a URL.")]
+    return []
 
 
 def _take_id(document: dict[str, Any]) -> DocumentId | None:

@@ -12,8 +12,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[str, str]]
 
 
-class Stalled(Exception):
-    """The client has not read its answer for too long."""
+class ClientGone(Exception):
+    """The client has left, or has not read its answer for too long."""
 
 
 class Exchange:
@@ -36,7 +36,12 @@ class Exchange:
         await self._say({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def part(self, body: bytes, *, more: bool) -> None:
-        """Send a part of the body. Raises Stalled."""
+        """Send a part of the body. Raises ClientGone.
+
+        After the last part of a whole answer it makes no odds whether the client is still there.
+        """
+        if more and self.connection.is_gone():
+            raise ClientGone
         self.size += len(body)
         await self._say({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -47,7 +52,7 @@ class Exchange:
                 async with asyncio.timeout(self._stall_timeout):
                     await self.connection.flow.drain()
             except TimeoutError:
-                raise Stalled from None
+                raise ClientGone from None
         await self._send(message)
 
     def cut(self) -> None:

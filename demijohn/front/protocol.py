@@ -52,6 +52,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._opened = time.monotonic()
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_in_head = False
         self._overhead = 0
         self._most_overhead = LARGEST_HEAD + _CODING_OVERHEAD * self.bounds.max_body
 
@@ -78,12 +79,15 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins; hand this connection down in its scope."""
+        self._is_in_head = True
+        if self._head_timer is None:
+            self._await_head()  # it is pipelined: the answer before it is still under way
         super().on_message_begin()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers, which come after the head, are of no use here."""
-        if self._head_timer is not None:
+        if self._is_in_head:
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
@@ -93,6 +97,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        self._is_in_head = False
         self._stop_head_timer()
         super().on_headers_complete()
 

@@ -23,7 +23,7 @@ from demijohn.errors import (
 )
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Chunks
-from demijohn.front.exchange import Exchange, Stalled
+from demijohn.front.exchange import ClientGone, Exchange
 from demijohn.front.gate import Gate
 from demijohn.front.protocol import CONNECTION
 from demijohn.settings import Settings
@@ -70,8 +70,8 @@ class Shell:
         self.in_flight += 1
         try:
             await self._serve(_Request(scope, headers, receive, admission, context), exchange)
-        except (asyncio.CancelledError, Stalled):
-            exchange.cut()  # by the drain's deadline, or by a client that does not read
+        except (asyncio.CancelledError, ClientGone):
+            exchange.cut()  # by the drain's deadline, or for a client that does not read
         except Exception as error:  # noqa: BLE001 — nothing above us knows more
             self._entrance.defect(context, error)
             exchange.cut()
@@ -161,37 +161,22 @@ class Shell:
     async def _send_stream(
         self, answer: Answer, rest: Chunks, context: Context, exchange: Exchange
     ) -> None:
+        """Send an answer chunk by chunk; whatever fails half-way cuts the connection."""
         self.streams += 1
-        cut = True
+        cut, problem = True, answer.problem
         try:
             headers = [*answer.headers, *self._entrance.headers(context)]
             await exchange.start(answer.status, headers, close=self._must_close(exchange))
-            cut = not await self._send_chunks(answer.body, rest, context, exchange)
+            await _send_chunks(answer.body, rest, exchange)
+            cut = False
+        except Problem as error:
+            problem = error.code
         finally:
             self.streams -= 1
             if cut:
                 exchange.cut()
-            self._record(context, exchange, answer.route, answer.problem, cut=cut)
+            self._record(context, exchange, answer.route, problem, cut=cut)
             await rest.close()
-
-    async def _send_chunks(
-        self, first: bytes, rest: Chunks, context: Context, exchange: Exchange
-    ) -> bool:
-        """Send chunk after chunk; whether all of them went out."""
-        chunk: bytes | None = first
-        try:
-            while chunk is not None:
-                await exchange.part(chunk, more=True)
-                if exchange.connection.is_gone():
-                    return False
-                chunk = await rest.next()
-            await exchange.part(b"", more=False)
-        except (Problem, Stalled):
-            return False  # a problem was logged where it was known
-        except Exception as error:  # noqa: BLE001 — the answer has begun: all that is left is to cut
-            self._entrance.defect(context, error)
-            return False
-        return True
 
     def _must_close(self, exchange: Exchange) -> bool:
         oldest = self._settings.connection_max_age
@@ -203,6 +188,14 @@ class Shell:
         label = context.path if route == NO_ROUTE and context.path in PROBES else route
         outcome = Outcome(label, exchange.status, exchange.size, problem, cut)
         self._entrance.record(context, outcome)
+
+
+async def _send_chunks(first: bytes, rest: Chunks, exchange: Exchange) -> None:
+    chunk: bytes | None = first
+    while chunk is not None:
+        await exchange.part(chunk, more=True)
+        chunk = await rest.next()
+    await exchange.part(b"", more=False)
 
 
 class _Request:

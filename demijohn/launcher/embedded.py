@@ -94,7 +94,12 @@ class Database:
         command = [sys.executable, "-m", "demijohn.store.provision", str(self._open_port), USER]
         with self._data.open_password() as password, self._data.open_log() as output:
             return subprocess.Popen(  # noqa: S603
-                command, stdin=password, stdout=output, stderr=output, start_new_session=True
+                command,
+                stdin=password,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
             )
 
     def _provisioning(self, now: float) -> float:

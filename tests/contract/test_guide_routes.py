@@ -187,3 +187,11 @@ def test_head_is_get_without_a_body(api: Api, stored: Documents) -> None:
         answer = api.ask("HEAD", path)
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["Content-Type"] == api.get(path).headers["Content-Type"]
+
+
+def test_a_request_right_after_head(api: Api, stored: Documents) -> None:
+    """HEAD of a stream is over for a client before it is for the service: both go well."""
+    stored.insert_one({"a": 1})
+    for _ in range(30):
+        assert api.ask("HEAD", "/data").status == 200
+        assert api.get("/data").json() == [{"a": 1}]

@@ -51,6 +51,7 @@ def test_what_is_not_json(api: Api, stored: Documents, body: bytes, line: int, c
         ('{"_id":null}', ["/_id"]),
         ('{"_id":[1]}', ["/_id"]),
         ('{"_id":true}', ["/_id"]),
+        ('{"_id":"' + "x" * 1023 + '"}', ["/_id"]),
     ],
 )
 def test_json_that_is_no_document(

@@ -377,3 +377,25 @@ def test_few_descriptors_are_not_run_out_of() -> None:
         held.open(100, b"")
         with connect(server.port) as too_many:
             assert read_answer(too_many).status == 503
+
+
+def test_pipelined_requests_are_answered_in_turn(tmp_path: Path) -> None:
+    """Requests that are sent before the answers have come keep their headers and bodies."""
+    record = tmp_path / "record"
+    with tiny("recording", record=record) as server, connect(server.port) as connection:
+        requests = [head("POST", "/", f"Content-Length: {n}") + b"x" * n for n in range(1, 30)]
+        connection.sendall(b"".join(requests))
+        with connection.makefile("rb") as stream:
+            for _ in requests:
+                assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+                while stream.readline() != b"\r\n":
+                    pass
+                assert stream.read(2) == b"ok"
+    assert record.read_text().split() == [str(n) for n in range(1, 30)]
+
+
+def test_a_request_right_behind_the_head_of_an_answer() -> None:
+    """HEAD of a stream is over for the client before it is for the server."""
+    with tiny("raising") as server, connect(server.port) as connection:
+        connection.sendall(head("HEAD", "/") + head("GET", "/livez"))
+        assert read_answer(connection).status == 200

@@ -44,7 +44,8 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "demijohn", "serve", "--port", "0", *arguments],
                 cwd=directory,
-                env={**clean_environ(settings), TAG: self._tag},
+                # A service that is killed leaves its temporary files: here they go with the test.
+                env={**clean_environ({"TMPDIR": str(directory), **settings}), TAG: self._tag},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

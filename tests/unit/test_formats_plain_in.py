@@ -251,6 +251,26 @@ def test_where_the_text_stops_being_json(body: bytes, line: int, column: int, wo
         assert f"line {line}, column {column}" in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 1_001 + b'"' + b'\\"' * 1_000_000,
+        b'{"a":1e999,"b":"' + b'\\"' * 1_000_000,
+        b'{"a":"' + b'\\"$' * 700_000 + b'","$a":1}',
+        b'{"a":"' + b"\\u0000" * 300_000 + b'","$a":1}',
+        b'{"a":"' + b"-" * 1_000_000 + b"9" * 1_000_000 + b'","$a":1}',
+        b'{"$a":' + b"[]," * 700_000 + b"1}",
+        b'{"$a":[' + b"[]," * 300_000 + b"1e999]}",
+    ],
+    ids=lambda body: repr(body[-20:]),
+)
+@pytest.mark.timeout(60)
+def test_no_body_makes_a_search_quadratic(body: bytes) -> None:
+    """Two megabytes made to be searched again and again are refused in one pass over them."""
+    with pytest.raises((MalformedJson, InvalidDocument)):
+        parse_document(body)
+
+
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0d8$1e9.- \ntrue', max_size=60))
 def test_any_bytes_get_an_answer(body: bytes | str) -> None:
     """Whatever comes, the outcome is a document that BSON takes or one of the two problems."""
