@@ -20,6 +20,8 @@ CONNECTION = "demijohn.connection"
 """ASGI scope: the Connection that the request came by."""
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
+FIRST_REQUEST = 0.5
+"""Seconds that a connection which has asked nothing yet gets when the service stops."""
 _CODING_OVERHEAD = 16
 """Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
 
@@ -121,9 +123,16 @@ class Connection(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
-        """Close if idle, else after the answer under way; half a head is not under way."""
-        self._stop_head_timer()
-        super().shutdown()
+        """Close if idle, else after the answer under way.
+
+        A client that has only just connected, or has sent half a head, gets a moment for the
+        rest: it could not know.
+        """
+        if self._is_idle() and (self.cycle is None or self._is_in_head):
+            self._stop_head_timer()
+            self._await_head(FIRST_REQUEST)
+        else:
+            super().shutdown()
 
     def age(self) -> float:
         """Seconds since the connection was accepted."""
@@ -144,9 +153,10 @@ class Connection(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _await_head(self) -> None:
+    def _await_head(self, seconds: float | None = None) -> None:
         self._overhead = 0
-        self._head_timer = self.loop.call_later(self.bounds.head_timeout, self._head_is_late)
+        patience = self.bounds.head_timeout if seconds is None else seconds
+        self._head_timer = self.loop.call_later(patience, self._head_is_late)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

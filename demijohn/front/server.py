@@ -124,10 +124,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners and idle connections, wait for the rest, cut what is late."""
-        for listener in self.servers:
-            listener.close()
-        for sock in sockets or []:
-            sock.close()
+        await self._stop_listening(sockets or [])
         for connection in self._connections():
             connection.shutdown()
         await self._wait_for_work(self._parts.settings.drain_timeout)
@@ -140,6 +137,27 @@ class Server(uvicorn.Server):
         for task in list(self.server_state.tasks):
             task.cancel()
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Close the listeners, but first take in whoever has already connected.
+
+        What waits in a listener's backlog when it closes is reset, though its client has been
+        told that it is connected.
+        """
+        copies = [sock.dup() for sock in sockets]
+        for listener in self.servers:
+            listener.close()
+        for copy in copies:
+            with copy:
+                for accepted in _backlog(copy):
+                    await asyncio.get_running_loop().connect_accepted_socket(
+                        self._new_connection, accepted
+                    )
+
+    def _new_connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     def _told_to_stop(self, loop: asyncio.AbstractEventLoop) -> None:
         operations = self._parts.operations
@@ -161,6 +179,17 @@ class Server(uvicorn.Server):
 
     def _connections(self) -> list[Connection]:
         return [each for each in self.server_state.connections if isinstance(each, Connection)]
+
+
+def _backlog(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that nobody has accepted yet."""
+    while True:
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        accepted.setblocking(False)
+        yield accepted
 
 
 def _config(parts: Parts, shell: Shell) -> uvicorn.Config:

@@ -28,6 +28,8 @@ REPLICA_SET = "secantus"
 PAUSE = 0.05
 """Seconds between two looks at whether it accepts connections yet, or has ended."""
 STOP_TIMEOUT = 10.0
+CACHE = "256M"
+"""Of the database's own default, 1 GiB, a laptop has other uses for most."""
 log = structlog.get_logger()
 
 
@@ -178,7 +180,7 @@ class Database:
         command = [
             *(self._command, "--host", "127.0.0.1", "--port", str(port)),
             *("--storage-path", str(self._data.database), "--log-level", "WARNING"),
-            *("--config", str(self._data.config), *options),
+            *("--config", str(self._data.config), "--cache-size", CACHE, *options),
         ]
         with self._data.open_log() as output:
             self._process = subprocess.Popen(  # noqa: S603

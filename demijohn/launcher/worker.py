@@ -19,6 +19,8 @@ from demijohn.settings import SettingsError, load
 
 SERVING = b"R"
 """What the launcher is told once this worker accepts connections."""
+WATCH_ENDS = 2.0
+"""Seconds: more than the wait for a database that can't be reached."""
 
 
 @click.command(hidden=True)
@@ -41,7 +43,8 @@ def _serve(
     service: Service, listener: socket.socket, management: socket.socket | None, launcher_fd: int
 ) -> Exit:
     stopped = threading.Event()
-    threading.Thread(target=service.store.watch, args=(stopped,), name="watch", daemon=True).start()
+    watch = threading.Thread(target=service.store.watch, args=(stopped,), name="watch", daemon=True)
+    watch.start()
     parts = Parts(
         service.settings,
         service.metrics,
@@ -53,6 +56,7 @@ def _serve(
         return run(parts, listener, management, partial(_report, launcher_fd))
     finally:
         stopped.set()
+        watch.join(WATCH_ENDS)  # or it would use the store after its end
         service.store.close()
 
 

@@ -29,6 +29,8 @@ GRACE = 5.0
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 FINAL_CODES = range(Exit.USAGE, Exit.DATABASE + 1)
 """A worker that ends so before it served has said why; another would end the same way."""
+MOST_EARLY_DEATHS = 5
+"""Workers that may die before any has served: then another will not fare better."""
 log = structlog.get_logger()
 
 
@@ -76,6 +78,7 @@ class Workers:
         self._clock = clock
         self._slots = [_Slot() for _ in range(plan.count)]
         self._deadline: float | None = None
+        self._early_deaths = 0
 
     @property
     def is_stopping(self) -> bool:
@@ -147,6 +150,10 @@ class Workers:
             return
         if not served and code in FINAL_CODES:
             raise LaunchError(code)
+        self._early_deaths += not served
+        if not self.is_serving and self._early_deaths >= MOST_EARLY_DEATHS:
+            message = f"No worker has come to serve in {self._early_deaths} tries; see above why."
+            raise LaunchError(Exit.FAILED, message)
         delay = slot.backoff.delay(now - worker.ready_since if worker.ready_since else 0.0)
         slot.due = now + delay
         log.error("worker died", pid=worker.process.pid, code=code, again_in=delay)

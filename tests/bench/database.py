@@ -34,12 +34,14 @@ class RustDatabase(Database):
 
     def start(self) -> RustDatabase:
         """Start it and wait until it accepts connections."""
+        config = self.directory / "secantusd.toml"
+        config.write_bytes(b"")
         with (self.directory / "database.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(self._program, "--host", "127.0.0.1", "--port", str(self.port)),
                     *("--storage-path", str(self.directory / "data"), "--sync-on-commit"),
-                    *("--log-level", "WARNING", "--cache-size", "1G"),
+                    *("--config", str(config), "--log-level", "WARNING", "--cache-size", "1G"),
                 ],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

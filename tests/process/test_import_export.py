@@ -39,7 +39,7 @@ def documents(database: Database) -> Iterator[Documents]:
         yield client["flask_db"]["data"]
 
 
-def people_numbers(collection: Documents) -> set[int]:
+def numbers(collection: Documents) -> set[int]:
     """The `n` of every document."""
     return {document["n"] for document in collection.find()}
 
@@ -113,7 +113,7 @@ def test_refused_records_do_not_stop_the_others(
     assert json.loads(by_number[2])["document"] == "{nope"
     assert json.loads(by_number[4])["pointer"] == "/a/$set"
     assert all(by_number[n].endswith(b',"document":' + wrong[n][0] + b"}") for n in (4, 5, 7))
-    assert people_numbers(documents) == {1, 3, 6, 9, 10}
+    assert numbers(documents) == {1, 3, 6, 9, 10}
 
 
 def test_records_are_numbered_from_the_start_of_the_input(
@@ -128,7 +128,7 @@ def test_records_are_numbered_from_the_start_of_the_input(
 
     assert (ended.code, ended.out) == (1, "3 sent: 2 inserted, 1 refused, 0 unknown.\n")
     assert [line["record"] for line in read_ndjson(tmp_path / "r.ndjson")] == [2, 4]
-    assert people_numbers(documents) == {1, 3, 5}
+    assert numbers(documents) == {1, 3, 5}
 
 
 def test_skip_past_the_end_is_an_error(service: Service, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_cut_array_is_sent_up_to_the_cut(
 
     assert (ended.code, ended.out) == (1, "2 sent: 2 inserted, 0 refused, 0 unknown.\n")
     assert "cut.json: record 3 is cut" in ended.err
-    assert people_numbers(documents) == {1, 2}
+    assert numbers(documents) == {1, 2}
 
 
 def test_no_service_is_said_in_one_line(tmp_path: Path) -> None:
