@@ -22,8 +22,8 @@ from demijohn.front.threads import Threads
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 _OWN_VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-_DROPPED = frozenset({b"transfer-encoding", b"content-length"})
-"""The body has been read: only its real length counts from here on."""
+_DROPPED = frozenset({b"transfer-encoding", b"content-length", b"connection", b"upgrade"})
+"""What is between the client and the shell: the body has been read, its real length counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Exchange:
                     await self.connection.flow.drain()
             except TimeoutError:
                 raise ClientGone from None
+            if self.connection.is_gone():
+                raise ClientGone
         await self._send(message)
 
     def cut(self) -> None:

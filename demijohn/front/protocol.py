@@ -1,18 +1,26 @@
 """One client connection: uvicorn's HTTP/1.1 protocol with the deadlines and bounds it lacks.
 
-uvicorn times idle keep-alive connections only. Here a connection that sends half a head is
-closed too, as is one whose client leaves an answer unread, one too many, and one whose message
-has more chunked coding or trailers around it than any body could need.
+uvicorn times idle keep-alive connections only, and parses whatever it is sent. Here
+
+- a connection that sends half a head, leaves an answer unread, or is one too many is closed;
+- requests that are sent before their turn (pipelining) wait unparsed, all but a few;
+- what is not HTTP is refused behind the answers still under way, never inside one of them;
+- a client that has sent all and closed its side still gets its answer;
+- a wish for another protocol (`Upgrade`) is passed over, as RFC 9110, section 7.8 allows,
+  and the request is served; the parser would take its body for the next request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -20,10 +28,20 @@ CONNECTION = "demijohn.connection"
 """ASGI scope: the Connection that the request came by."""
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
+SLICE = 4 * 1024
+"""Bytes that are parsed at one time: how many requests can be in them is bounded."""
 FIRST_REQUEST = 0.5
 """Seconds that a connection which has asked nothing yet gets when the service stops."""
 _CODING_OVERHEAD = 16
 """Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
+_NOT_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n"
+    b"Connection: close\r\n\r\nNot HTTP."
+)
+_LONG_HEAD = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +49,42 @@ class Bounds:
     """What one worker's connections are held to. Times in seconds, sizes in bytes."""
 
     head_timeout: float
+    stall_timeout: float
     max_connections: int
     max_body: int
-    busy_answer: bytes = field(repr=False)
+    management_port: int | None
+    """Connections to it are bounded apart: a flood elsewhere must not hide the probes."""
+    busy_answer: Callable[[], bytes]
     """What a connection past the bound is told: a whole HTTP response."""
-    long_head_answer: bytes = field(repr=False)
+
+
+MANAGEMENT_CONNECTIONS = 100
+
+
+class _Flow(FlowControl):
+    """Flow control in which reading can be held back, whoever wants it resumed."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._is_held = False
+
+    def hold(self, *, back: bool) -> None:
+        self._is_held = back
+        if back:
+            self.pause_reading()
+        else:
+            self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self._is_held:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
     """A connection, from accept to close. Built by uvicorn, see `bounded`."""
 
     bounds: Bounds
+    flow: _Flow
 
     def __init__(
         self,
@@ -57,63 +100,107 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = False
         self._overhead = 0
         self._most_overhead = LARGEST_HEAD + _CODING_OVERHEAD * self.bounds.max_body
+        self._unanswered = 0
+        self._unparsed = b""
+        self._refusal: bytes | None = None
+        self._has_ended = False
+        self._is_muted = False
+
+    # What the transport calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.bounds.max_connections:
-            self._refuse(self.bounds.busy_answer)
+        self.flow = _Flow(transport)
+        most = self.bounds.max_connections
+        if self.server is not None and self.server[1] == self.bounds.management_port:
+            most += MANAGEMENT_CONNECTIONS
+        if len(self.connections) > most:
+            self._refuse(self.bounds.busy_answer())
         else:
             self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; bytes that no answer is waiting for must become a head in time."""
-        if self.transport.is_closing():
+        """Parse what has come; bytes that no answer is waiting for must become a head in time."""
+        if self.transport.is_closing() or self._refusal is not None:
             return
+        self._unset_keepalive_if_required()
         if self._is_idle() and self._head_timer is None:
             self._await_head()
-        self._overhead += len(data)
-        super().data_received(data)
-        if self._head_timer is not None and self._overhead > LARGEST_HEAD:
-            self._refuse(self.bounds.long_head_answer)
-        elif self._overhead > self._most_overhead:
-            self.transport.abort()
+        self._parse_in_turn(self._unparsed + data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Go on with the answers to a client that has closed its side; without any, close."""
+        self._has_ended = True
+        if self._is_idle():
+            return False
+        self.cycle.message_event.set()  # whoever waits for more of its body learns that it is cut
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    # What the parser calls
 
     def on_message_begin(self) -> None:
         """A request begins; hand this connection down in its scope."""
+        if self._is_muted:
+            return
         self._is_in_head = True
-        if self._head_timer is None:
-            self._await_head()  # it is pipelined: the answer before it is still under way
+        self._overhead = 0
         super().on_message_begin()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target."""
+        if not self._is_muted:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers, which come after the head, are of no use here."""
         if self._is_in_head:
             super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        if self._is_muted:
+            return
+        self._is_in_head = False
+        self._stop_head_timer()
+        self._unanswered += 1
+        if not self.url.startswith((b"/", b"*")):
+            self._take_apart_absolute_form()
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """A part of the body, which whoever reads it bounds."""
         self._overhead -= len(body)
         super().on_body(body)
 
-    def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._is_in_head = False
-        self._stop_head_timer()
-        super().on_headers_complete()
+    def on_message_complete(self) -> None:
+        """The body is whole, unless the parser has only skipped it for an `Upgrade`."""
+        skipped = self.parser.should_upgrade() and self._framing()
+        if not self._is_muted and not skipped:
+            super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP; inside an answer under way nothing more may be said."""
-        if self.cycle is not None and self.cycle.response_started and not self._is_idle():
-            self.transport.abort()
-        else:
-            super().send_400_response(msg)
+    # What an answer calls
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
-        self._stop_head_timer()
-        super().connection_lost(exc)
+    def on_response_complete(self) -> None:
+        """Turn to what has waited for this answer to end."""
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self.transport.is_closing():
+            if self.transport.get_write_buffer_size():
+                self.loop.call_later(self.bounds.stall_timeout, self.transport.abort)
+        elif self._refusal is not None:
+            if not self._unanswered:
+                self._refuse(self._refusal)
+        elif self._unparsed or self._is_in_head or self._has_ended:
+            self.loop.call_soon(self._parse_rest)
+        elif not self.pipeline:
+            self.flow.hold(back=False)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one that does not read its last answer is cut."""
@@ -121,6 +208,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
+
+    # What the server and the shell call
 
     def shutdown(self) -> None:
         """Close if idle, else after the answer under way.
@@ -139,8 +228,12 @@ class Connection(HttpToolsProtocol):
         return time.monotonic() - self._opened
 
     def has_whole_body(self) -> bool:
-        """Whether the present request's body has arrived to its end."""
+        """Whether the newest request's body has arrived to its end."""
         return not self.cycle.more_body and not self.cycle.disconnected
+
+    def has_ended(self) -> bool:
+        """Whether the client has closed its side: what has not come by now never will."""
+        return self._has_ended
 
     def is_gone(self) -> bool:
         """Whether the client has left or is being left."""
@@ -150,11 +243,99 @@ class Connection(HttpToolsProtocol):
         """End the connection at once, so that no part of an answer passes for the whole."""
         self.transport.abort()
 
+    # Parsing
+
+    def _parse_in_turn(self, data: bytes) -> None:
+        """Parse until a request has to wait for its turn; keep the rest as it came."""
+        self._unparsed = b""
+        for start in range(0, len(data), SLICE):
+            if self.pipeline:
+                self._unparsed = data[start:]
+                break
+            if not self._parse(data[start : start + SLICE]):
+                return
+        # Nothing more is read before what was read has been parsed: it would pile up.
+        self.flow.hold(back=bool(self.pipeline))
+
+    def _parse_rest(self) -> None:
+        if self.transport.is_closing() or self.pipeline:
+            return
+        if self._unparsed:
+            self.data_received(b"")
+        elif self._has_ended and self._is_idle():
+            self.transport.close()
+        elif self._is_in_head and self._is_idle() and self._head_timer is None:
+            self._await_head()
+
+    def _parse(self, data: bytes) -> bool:
+        """Parse some bytes; False where the connection can't go on."""
+        self._overhead += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            return self._pass_over_upgrade(data[stop.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(_NOT_HTTP)
+            return False
+        if self._is_in_head and self._overhead > LARGEST_HEAD:
+            self._refuse(_LONG_HEAD)
+            return False
+        if self._overhead > self._most_overhead:
+            self.transport.abort()
+            return False
+        return True
+
+    def _pass_over_upgrade(self, rest: bytes) -> bool:
+        """Go on with a fresh parser that has seen the same head, less its `Upgrade`."""
+        self.parser = httptools.HttpRequestParser(self)
+        self._is_muted = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + self._framing() + b"\r\n")
+        self._is_muted = False
+        return self._parse(rest) if rest else True
+
+    def _framing(self) -> bytes:
+        """The header line that says how the request's body is framed, empty where it has none."""
+        for name, value in self.headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and int(value)):
+                return name + b": " + value + b"\r\n"
+        return b""
+
+    def _take_apart_absolute_form(self) -> None:
+        """`GET http://host/path`: the host counts, not the header Host (RFC 9112, 3.2.2)."""
+        url = httptools.parse_url(self.url)
+        if not url.host:
+            return
+        host = b"[%b]" % url.host if b":" in url.host else url.host
+        port = b":%d" % url.port if url.port else b""
+        self.headers[:] = [each for each in self.headers if each[0] != b"host"]
+        self.headers.append((b"host", host + port))
+        query = b"?" + url.query if url.query else b""
+        self.url = (url.path or b"/") + query
+
+    # Endings
+
     def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._unanswered == 0
+
+    def _refuse(self, answer: bytes) -> None:
+        """Say so and close: now, or behind the answers that are under way."""
+        self._stop_head_timer()
+        if self._unanswered and self.cycle.more_body and self.pipeline:
+            self.pipeline.popleft()  # the request that is broken, and has not begun
+            self._unanswered -= 1
+        elif self._unanswered and self.cycle.more_body:
+            if self.cycle.response_started:
+                self.transport.abort()
+                return
+            self._unanswered = 0  # the request that is broken gets this answer
+        if self._unanswered:
+            self._refusal = answer
+            self.flow.hold(back=True)
+            return
+        self.transport.write(answer)
+        self.transport.close()
 
     def _await_head(self, seconds: float | None = None) -> None:
-        self._overhead = 0
         patience = self.bounds.head_timeout if seconds is None else seconds
         self._head_timer = self.loop.call_later(patience, self._head_is_late)
 
@@ -166,11 +347,6 @@ class Connection(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         self._head_timer = None
         self.transport.abort()
-
-    def _refuse(self, answer: bytes) -> None:
-        self._stop_head_timer()
-        self.transport.write(answer)
-        self.transport.close()
 
 
 def bounded(bounds: Bounds) -> type[Connection]:

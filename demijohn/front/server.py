@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvicorn
@@ -75,9 +76,9 @@ async def _run(
     threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
     bridge = Bridge(parts.application, threads)
     shell = Shell(settings, parts.entrance, parts.operations, bridge)
-    if management is not None:
-        shell.keep_apart(management.getsockname()[1])
-    server = Server(parts, shell, on_serving)
+    management_port = None if management is None else management.getsockname()[1]
+    shell.management_port = management_port
+    server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
     ended = threads.close(_LAST_CALLS)
     return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
@@ -90,10 +91,11 @@ class Server(uvicorn.Server):
         self,
         parts: Parts,
         shell: Shell,
+        management_port: int | None,
         on_serving: Callable[[asyncio.AbstractEventLoop], None],
     ) -> None:
         """Take what to serve, and whom to tell once connections are accepted."""
-        super().__init__(_config(parts, shell))
+        super().__init__(_config(parts, shell, management_port))
         self.cut_short = False
         self._parts = parts
         self._shell = shell
@@ -136,7 +138,8 @@ class Server(uvicorn.Server):
             connection.abort()
         for task in list(self.server_state.tasks):
             task.cancel()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+        if self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=_LAST_CALLS)
 
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
         """Close the listeners, but first take in whoever has already connected.
@@ -192,14 +195,15 @@ def _backlog(listener: socket.socket) -> Iterator[socket.socket]:
         yield accepted
 
 
-def _config(parts: Parts, shell: Shell) -> uvicorn.Config:
+def _config(parts: Parts, shell: Shell, management_port: int | None) -> uvicorn.Config:
     settings = parts.settings
     bounds = Bounds(
         head_timeout=settings.head_timeout,
+        stall_timeout=settings.stall_timeout,
+        management_port=management_port,
         max_connections=room_for(settings.max_connections),
         max_body=int(settings.max_body),
-        busy_answer=_busy_answer(parts.entrance),
-        long_head_answer=_answer(431, "Request Header Fields Too Large", (), b""),
+        busy_answer=partial(_busy_answer, parts.entrance),
     )
     return uvicorn.Config(
         shell,
@@ -221,10 +225,8 @@ def _busy_answer(entrance: Entrance) -> bytes:
     nobody = Admission(None, None, None, None, None, None)
     context = entrance.context("GET", "", nobody)
     reply = problem_reply(Overloaded("Too many connections are open."), context)
-    return _answer(reply.status, "Service Unavailable", reply.headers, reply.body)
-
-
-def _answer(status: int, phrase: str, headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
-    length = ("Content-Length", str(len(body)))
-    lines = [f"{name}: {value}" for name, value in (*headers, length, ("Connection", "close"))]
-    return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *lines, "", ""]).encode() + body
+    headers = [*reply.headers, *entrance.headers(context)]
+    headers += [("Content-Length", str(len(reply.body))), ("Connection", "close")]
+    lines = [f"HTTP/1.1 {reply.status} Service Unavailable"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode() + reply.body

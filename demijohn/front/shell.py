@@ -14,12 +14,14 @@ from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
 from demijohn.edge.operations import Operations
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import (
+    BadParameter,
     BodyTimeout,
     IncompleteBody,
     InternalError,
     NotFound,
     Overloaded,
     Problem,
+    UnsupportedMediaType,
 )
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Chunks
@@ -48,7 +50,8 @@ class Shell:
         self._bridge = bridge
         self._bodies = BodyReader(settings)
         self._gate = Gate(int(settings.max_body))
-        self._management_port: int | None = None
+        self.management_port: int | None = None
+        """A port that answers nothing but the probes, if there is one."""
         self.in_flight = 0
         self.streams = 0
 
@@ -56,10 +59,6 @@ class Shell:
     def body_bytes(self) -> int:
         """Bytes of request bodies held at this time."""
         return self._bodies.held.bytes
-
-    def keep_apart(self, management_port: int) -> None:
-        """Answer nothing but the probes on that port."""
-        self._management_port = management_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3, `http` scopes only)."""
@@ -92,6 +91,7 @@ class Shell:
         """What there is to say, whatever happens."""
         try:
             self._entrance.admit(request.admission)
+            _check_head(request)
             probe = await self._probe(request)
             return probe if probe is not None else await self._pass_on(request)
         except Problem as problem:
@@ -103,7 +103,7 @@ class Shell:
     async def _probe(self, request: _Request) -> Reply | None:
         """The probes' answers, None where the request is for the application."""
         context = request.context
-        on_management_port = request.scope["server"][1] == self._management_port
+        on_management_port = request.scope["server"][1] == self.management_port
         is_probe = context.path in PROBES and context.method in ("GET", "HEAD")
         if on_management_port and not is_probe:
             raise NotFound("Only the probes and metrics are here.")
@@ -111,7 +111,7 @@ class Shell:
             return None
         if context.path != "/metrics":
             return self._operations.probe(context.path)
-        if self._management_port is not None and not on_management_port:
+        if self.management_port is not None and not on_management_port:
             return None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self._operations.probe, context.path)
@@ -134,11 +134,15 @@ class Shell:
         if not request.has_body:
             return b""
         length = request.headers.get(b"content-length")
-        body = await self._bodies.read(
-            request.receive,
-            int(length) if length else None,
-            is_here=request.scope[CONNECTION].has_whole_body(),
-        )
+        connection = request.scope[CONNECTION]
+
+        async def receive() -> Any:  # noqa: ANN401 — an ASGI message
+            message = await request.receive()
+            is_cut = message.get("more_body", False) and connection.has_ended()
+            return {"type": "http.disconnect"} if is_cut else message
+
+        is_here = connection.has_whole_body()
+        body = await self._bodies.read(receive, int(length) if length else None, is_here=is_here)
         request.body_is_read = True
         return body
 
@@ -149,10 +153,14 @@ class Shell:
         headers = [*reply.headers, *self._entrance.headers(request.context)]
         if not any(name.lower() == "content-length" for name, _ in headers):
             headers.append(("Content-Length", str(len(reply.body))))
-        await exchange.start(reply.status, headers, close=unread or self._must_close(exchange))
-        body = b"" if request.context.method == "HEAD" else reply.body
-        await exchange.part(body, more=unread)
-        self._record(request.context, exchange, route, reply.problem, cut=False)
+        cut = True
+        try:
+            await exchange.start(reply.status, headers, close=unread or self._must_close(exchange))
+            body = b"" if request.context.method == "HEAD" else reply.body
+            await exchange.part(body, more=unread)
+            cut = False
+        finally:
+            self._record(request.context, exchange, route, reply.problem, cut=cut)
         if unread:
             if reply.problem not in (BodyTimeout.code, IncompleteBody.code):
                 await self._bodies.discard(request.receive, LINGER)
@@ -220,6 +228,14 @@ class _Request:
             headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
         )
         self.body_is_read = False
+
+
+def _check_head(request: _Request) -> None:
+    """Refuse what HTTP forbids and the parser lets pass (RFC 9112, sections 3.2 and 6.1)."""
+    if b"host" not in request.headers and request.scope["http_version"] == "1.1":
+        raise BadParameter("The header Host is missing.")
+    if request.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise UnsupportedMediaType("Transfer-Encoding must be chunked alone.")
 
 
 def _admission(scope: Scope, headers: dict[bytes, bytes]) -> Admission:

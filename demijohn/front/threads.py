@@ -22,7 +22,7 @@ class _Call:
 
     __slots__ = ("_claim", "future", "work")
 
-    def __init__(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, work: Callable[[], Any] | None, future: asyncio.Future[Any]) -> None:
         self.work = work
         self.future = future
         self._claim = threading.Lock()
@@ -78,7 +78,7 @@ class Threads:
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
-            if not call.claim():
+            if not call.claim() or call.work is None:
                 continue
             result, error = None, None
             try:
@@ -93,7 +93,10 @@ class Threads:
 
 
 def _expire(call: _Call) -> None:
-    if call.claim() and not call.future.done():
+    if not call.claim():
+        return
+    call.work = None  # the queue may hold the call for long yet, but not what hangs on it
+    if not call.future.done():
         call.future.set_exception(Overloaded("No thread was free in time."))
 
 

@@ -100,9 +100,10 @@ class _Run:
 
     def stop(self) -> None:
         """Begin to stop; when that has begun, end at once."""
-        log.info("stopping", again=self._workers.is_stopping)
+        again = self._workers.is_stopping
         self._listeners.close()
         self._workers.stop(time.monotonic())
+        log.info("stopping", again=again)
 
     def _fail(self, error: LaunchError) -> None:
         self._failure = self._failure or error

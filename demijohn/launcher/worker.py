@@ -52,12 +52,14 @@ def _serve(
         service.operations,
         service.application,
     )
-    try:
-        return run(parts, listener, management, partial(_report, launcher_fd))
-    finally:
-        stopped.set()
-        watch.join(WATCH_ENDS)  # or it would use the store after its end
-        service.store.close()
+    code = run(parts, listener, management, partial(_report, launcher_fd))
+    if code != Exit.OK:
+        # Some thread still waits for the database, and would be waited for.
+        os._exit(code)
+    stopped.set()
+    watch.join(WATCH_ENDS)  # or it would use the store after its end
+    service.store.close()
+    return code
 
 
 def _report(launcher_fd: int, loop: asyncio.AbstractEventLoop) -> None:

@@ -60,8 +60,9 @@ class Store:
         cursor = self._collection(collection).find_raw_batches(
             {},
             projection=projection,
+            # No maxTimeMS: it bounds all batches of a cursor together (MongoDB manual,
+            # "cursor.maxTimeMS()"), and a long collection takes as long as it takes.
             batch_size=BATCH,
-            max_time_ms=int(self._settings.database_timeout * 1000),
         )
         try:
             while True:

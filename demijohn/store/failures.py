@@ -22,7 +22,6 @@ from demijohn.errors import (
     InternalError,
     InvalidDocument,
     OutcomeUnknown,
-    Overloaded,
     Problem,
     TooLarge,
 )
@@ -71,7 +70,8 @@ def _of_connection(error: driver.ConnectionFailure, *, writes: bool) -> Problem:
     if isinstance(error, driver.ServerSelectionTimeoutError):
         return DatabaseUnavailable("The database cannot be reached.")
     if isinstance(error, driver.WaitQueueTimeoutError):
-        return Overloaded("Every connection to the database is busy.")
+        # There is a connection for every thread, so the database is not letting new ones in.
+        return DatabaseUnavailable("The database does not take connections.")
     if writes:
         return OutcomeUnknown(
             "The connection to the database broke before the write was acknowledged."

@@ -5,7 +5,9 @@ A line never holds a request's body, its query string, a credential or the datab
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from typing import Any
 
@@ -13,6 +15,8 @@ import orjson
 import structlog
 
 from demijohn.settings import Settings
+
+STDERR = 2
 
 
 def configure(settings: Settings) -> None:
@@ -24,14 +28,25 @@ def configure(settings: Settings) -> None:
             getattr(logging, settings.log_level.upper())
         ),
         logger_factory=(
-            structlog.PrintLoggerFactory(sys.stderr)
+            structlog.WriteLoggerFactory(_Stderr())  # type: ignore[arg-type]
             if text
-            else structlog.BytesLoggerFactory(sys.stderr.buffer)
+            else structlog.BytesLoggerFactory(_Stderr())  # type: ignore[arg-type]
         ),
         cache_logger_on_first_use=True,
     )
     # uvicorn's own lines repeat ours or speak of its internals.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+
+
+class _Stderr:
+    """Standard error, a line a call; a reader that is gone or a full disk stops no service."""
+
+    def write(self, line: bytes | str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(STDERR, line.encode("utf-8", "replace") if isinstance(line, str) else line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def _json() -> list[Any]:

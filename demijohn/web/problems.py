@@ -57,8 +57,10 @@ def _translate(error: HTTPException) -> Problem:
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"This address takes {allowed} only."
         return MethodNotAllowed(detail, headers=(("Allow", allowed),))
+    if error.code is None or error.code >= 500:  # noqa: PLR2004 — by the framework's own word
+        return InternalError("The service failed; its log has the details.")
     problem, detail = _BY_STATUS.get(
-        error.code or 500, (BadParameter, "The request cannot be understood.")
+        error.code, (BadParameter, "The request cannot be understood.")
     )
     return problem(detail)
 

@@ -46,7 +46,7 @@ def _require_json() -> None:
 def require_acceptable(media_type: str) -> None:
     """Raise NotAcceptable where the caller's `Accept` excludes the only type there is."""
     accepted = request.headers.get("Accept", "*/*")
-    if accepted == "*/*":
+    if accepted in ("*/*", ""):
         return
     if request.accept_mimetypes.quality(media_type) <= 0:
         raise NotAcceptable(f"This route answers with {media_type} only.")

@@ -112,8 +112,9 @@ def _answers(url: str) -> bool:
 
 
 OURS = Contender("demijohn serve", _ours)
+GUIDE = Contender("guide, flask run", _flask_run)
 CONTENDERS = (
     OURS,
-    Contender("guide, flask run", _flask_run),
+    GUIDE,
     Contender("guide, gunicorn", _gunicorn),
 )

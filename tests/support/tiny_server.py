@@ -49,6 +49,12 @@ def sleeping(environ: Environ, start: Start) -> list[bytes]:
     return [b"done"]
 
 
+def large(_environ: Environ, start: Start) -> list[bytes]:
+    """An answer of 8 MiB in one piece."""
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(128 * len(CHUNK)))])
+    return [CHUNK * 128]
+
+
 def recording(environ: Environ, start: Start) -> list[bytes]:
     """Appends the length of each body that reaches it to the file named by RECORD."""
     body = environ["wsgi.input"].read()
@@ -60,7 +66,7 @@ def recording(environ: Environ, start: Start) -> list[bytes]:
 
 def main() -> int:
     """Serve the application named by the first argument."""
-    application = {each.__name__: each for each in (raising, endless, sleeping, recording)}
+    application = {each.__name__: each for each in (raising, endless, sleeping, large, recording)}
     settings = load({name: value for name, value in os.environ.items() if "DEMIJOHN" in name})
     logs.configure(settings)
     metrics = Metrics()

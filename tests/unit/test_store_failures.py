@@ -17,7 +17,7 @@ FORESEEN = {
     driver.NetworkTimeout: ("deadline-exceeded", "outcome-unknown"),
     driver.NotPrimaryError: ("database-unavailable", "outcome-unknown"),
     driver.ServerSelectionTimeoutError: ("database-unavailable", "database-unavailable"),
-    driver.WaitQueueTimeoutError: ("overloaded", "overloaded"),
+    driver.WaitQueueTimeoutError: ("database-unavailable", "database-unavailable"),
     driver.ConfigurationError: ("database-unavailable", "database-unavailable"),
     driver.InvalidURI: ("database-unavailable", "database-unavailable"),
     driver.DocumentTooLarge: ("too-large", "too-large"),

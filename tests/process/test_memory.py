@@ -1,0 +1,168 @@
+"""Memory promises: a worker's peak is bounded, whatever it is asked for and whatever it is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from demijohn.front.descriptors import room_for
+from tests.bench.contenders import GUIDE, OURS, Running
+from tests.bench.database import documents, fastest, fill
+from tests.bench.listing import read_all
+from tests.bench.usage import Growth, peak, reset_peak, resident
+from tests.conftest import Starter
+from tests.support.database import Database
+from tests.support.processes import wait_until
+from tests.support.raw_http import ask, connect, head, read_answer
+from tests.support.service import Service
+
+MIB = 1024 * 1024
+JSON = "Content-Type: application/json"
+FEW = 10_000
+"""Documents that everybody may take as much memory for as they like."""
+FLAT = 16 * MIB
+"""What a worker may take on top of that, however many there are."""
+CEILING = 512 * MIB
+"""What the guide's manifest gives a container."""
+HELD = 1000
+"""Heads, and as many bodies, that stop half-way."""
+HALF_HEAD = b"POST /data HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 8192
+HALF_BODY = head("POST", "/data", JSON, f"Content-Length: {MIB}") + b" " * (MIB // 8)
+A_CONNECTION = 24 * 1024
+"""What one may cost, half a head of 8 KiB among it; a body costs twice its size while it grows."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_connections() -> None:
+    """Shells allow few open files by default."""
+    room_for(2 * HELD)
+
+
+@pytest.fixture
+def big_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The fastest server that is here, for one test."""
+    _, database = fastest(tmp_path_factory.mktemp("big-database"))
+    try:
+        yield database.start()
+    finally:
+        database.stop()
+
+
+@pytest.mark.parametrize(
+    "many",
+    [50_000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
+)
+def test_reading_everything_takes_flat_memory(
+    big_database: Database, tmp_path: Path, many: int
+) -> None:
+    """`GET /data` of any size costs what a small one does; the control, the guide's code, grows."""
+    uri = big_database.uri
+    with (
+        documents(uri) as kept,
+        OURS.started(tmp_path / "ours", uri) as ours,
+        GUIDE.started(tmp_path / "guide", uri) as guide,
+    ):
+        fill(kept, FEW)
+        few = {each.name: _growth(each, FEW) for each in (ours, guide)}
+        fill(kept, many - FEW, FEW)
+        more = {each.name: _growth(each, many) for each in (ours, guide)}
+    for name, growth in more.items():
+        print(f"{name}: {few[name] / MIB:.1f} MiB for {FEW:,}, {growth / MIB:.1f} for {many:,}")
+    assert more[ours.name] <= FLAT
+    assert more[guide.name] > FLAT
+
+
+@pytest.mark.parametrize(
+    "connections", [16, pytest.param(64, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+)
+def test_the_worst_bodies_at_once(
+    database: Database, own_service: Starter, connections: int
+) -> None:
+    """JSON that is 36 times as large once parsed, from many at once, is survived and answered."""
+    service = own_service(_on(database))
+    (worker,) = service.workers()
+    rest = resident(worker)
+    bodies = [_worst(b"[]", b"}"), _worst(b"{}", b"}"), _worst(b"[]", b',"$a":1}')]
+
+    def post(number: int) -> int:
+        body = bodies[number % len(bodies)]
+        with connect(service.port, 120) as connection:
+            connection.sendall(head("POST", "/data", JSON, f"Content-Length: {len(body)}") + body)
+            return read_answer(connection).status
+
+    reset_peak(worker)
+    with ThreadPoolExecutor(connections) as pool:
+        statuses = Counter(pool.map(post, range(connections)))
+    print(f"{dict(statuses)}, {rest / MIB:.0f} MiB at rest, at most {peak(worker) / MIB:.0f} MiB")
+    assert set(statuses) <= {201, 422, 503}
+    assert statuses[201]
+    assert statuses[422]
+    assert peak(worker) <= CEILING
+    assert _posts(service.port) == 201
+    assert service.workers() == [worker]
+
+
+def test_half_sent_requests_take_bounded_memory(database: Database, own_service: Starter) -> None:
+    """Of thousands of requests that do not go on, no more is held than `DEMIJOHN_MAX_BODIES`."""
+    limit = 16 * MIB
+    service = own_service({**_on(database), "DEMIJOHN_MAX_BODIES": str(limit)})
+    assert _hold_half_requests(service) <= 2 * limit + 2 * HELD * A_CONNECTION
+
+
+def test_control_half_sent_requests_that_nothing_bounds(
+    database: Database, own_service: Starter
+) -> None:
+    """The control: with a limit that is never met, the same requests take far more."""
+    service = own_service({**_on(database), "DEMIJOHN_MAX_BODIES": "512MiB"})
+    assert _hold_half_requests(service) > 2 * 16 * MIB + 2 * HELD * A_CONNECTION
+
+
+def _on(database: Database) -> dict[str, str]:
+    """Settings for a service beside the other tests' documents."""
+    return {"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": "memory"}
+
+
+def _hold_half_requests(service: Service) -> int:
+    """Bytes that half-sent heads and bodies take, while the service lives and afterwards too."""
+    (worker,) = service.workers()
+    assert _posts(service.port) == 201
+    rest = resident(worker)
+    reset_peak(worker)
+    with ExitStack() as held:
+        for sent in (HALF_HEAD, HALF_BODY):
+            for _ in range(HELD):
+                held.enter_context(connect(service.port)).sendall(sent)
+        assert ask(service.port, head("GET", "/livez")).status == 200
+        assert _posts(service.port) in (201, 503)
+        grown = peak(worker) - rest
+    print(f"{grown / MIB:.1f} MiB for {HELD:,} half-sent heads and as many bodies")
+    wait_until(lambda: _posts(service.port) == 201, "there is room for bodies again")
+    assert service.workers() == [worker]
+    return grown
+
+
+def _growth(contender: Running, size: int) -> int:
+    """Bytes that one full read takes on top of what its processes have before it."""
+    growth = Growth(contender.pid)
+    assert read_all(contender.url).documents == size
+    return growth.bytes()
+
+
+def _worst(unit: bytes, end: bytes) -> bytes:
+    """Just under the 2 MiB that a body may have: `{"a":[unit,unit,…]` and the given end."""
+    begin = b'{"a":['
+    number = (2 * MIB - len(begin) - len(end) - 1) // (len(unit) + 1)
+    return begin + b",".join([unit] * number) + b"]" + end
+
+
+def _posts(port: int) -> int:
+    body = b'{"name":"Ada"}'
+    return ask(port, head("POST", "/data", JSON, f"Content-Length: {len(body)}") + body).status
