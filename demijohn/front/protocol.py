@@ -262,7 +262,9 @@ class Connection(HttpToolsProtocol):
             return
         if self._unparsed:
             self.data_received(b"")
-        elif self._has_ended and self._is_idle():
+            return
+        self.flow.hold(back=False)
+        if self._has_ended and self._is_idle():
             self.transport.close()
         elif self._is_in_head and self._is_idle() and self._head_timer is None:
             self._await_head()

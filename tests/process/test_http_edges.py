@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_a_flood_of_pipelined_requests_costs_no_memory() -> None:
             pass  # the service does not read on: as it should be
         assert process.memory_info().rss - before < 32 * 1024 * 1024
         assert ask(server.port, head("GET", "/livez")).status == 200
+
+
+def test_thousands_of_pipelined_requests_are_answered() -> None:
+    """Wherever the reads cut them: every one is answered, and none waits for ever."""
+    with tiny("sleeping", log_level="error") as server, connect(server.port) as connection:
+        requests = head("GET", "/livez") * 5_000
+        sender = threading.Thread(target=connection.sendall, args=(requests,))
+        sender.start()
+        with connection.makefile("rb") as stream:
+            count = 0
+            while count < 5_000:
+                line = stream.readline()
+                assert line
+                count += line.startswith(b"HTTP/1.1 200")
+        sender.join()
 
 
 def test_a_client_that_closes_its_side_gets_its_answer() -> None:
