@@ -42,7 +42,7 @@ unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	    "database, which is not to be had here: see above." >&2; exit 1; }
 	@$(BIN)/python -m pytest -q -m 'not soak' $(if $(K),-k '$(K)') tests/$@
 
-soak: dev ## The same promises at the sizes that are reported (SCALE=…)
+soak: dev ## The same promises at the sizes that are reported
 	@$(BIN)/python -m pytest -m soak
 
 bench: ## Measure beside the guide's own code; prints a table

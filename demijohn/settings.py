@@ -109,7 +109,7 @@ class Settings(BaseModel):
     body_min_rate: Annotated[ByteSize, Field(ge=0)] = Field(
         default=ByteSize(1024),
         description="Bytes a second that a body must come at, on average, after its first "
-        "5 seconds; 0 asks for none.",
+        "5 seconds; 0 asks for none. A pause of 10 seconds ends it in any case.",
     )
     keep_alive: PositiveSeconds = Field(
         default=75, description="Time that an idle connection stays open."

@@ -59,8 +59,10 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _NOT_FINITE = re.compile(rb"\x01[^\x00\x01]*+\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 
-def render_array(batches: Iterator[bytes]) -> Iterator[bytes]:
+def render_array(batches: Iterator[bytes], *, without_id: bool = False) -> Iterator[bytes]:
     """Spell batches of concatenated BSON documents as one JSON array and a newline, in chunks.
+
+    `without_id` leaves the documents' own `_id` out.
 
     A chunk is made as soon as its documents are there; at most one batch and the text of
     `GROUP_BYTES` of it (or of one larger document) are held. Raises InternalError for a document
@@ -69,14 +71,14 @@ def render_array(batches: Iterator[bytes]) -> Iterator[bytes]:
     lead = b"["
     for batch in batches:
         for group in _groups(memoryview(batch)):
-            yield lead + _render_group(group)
+            yield lead + _render_group(group, without_id=without_id)
             lead = b","
     yield b"[]\n" if lead == b"[" else b"]\n"
 
 
 def render_document(raw: bytes) -> bytes:
     """Spell one BSON document as JSON. Raises InternalError if it cannot be decoded."""
-    return _render_group(memoryview(raw))
+    return _render_group(memoryview(raw), without_id=False)
 
 
 def _groups(batch: memoryview) -> Iterator[memoryview]:
@@ -98,12 +100,15 @@ def _document_length(batch: memoryview, offset: int) -> int:
     return length
 
 
-def _render_group(group: memoryview) -> bytes:
+def _render_group(group: memoryview, *, without_id: bool) -> bytes:
     """The documents of a group as JSON texts with commas between them."""
     try:
         documents: list[Any] = bson.decode_all(group, _CODEC)
     except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
         raise _damaged() from None
+    if without_id:
+        for each in documents:
+            each.pop("_id", None)
     if _NOT_FINITE.search(group):
         documents = [_spell(each) for each in documents]
     try:

@@ -13,6 +13,10 @@ from demijohn.settings import Settings
 Receive = Callable[[], Awaitable[Any]]
 SLOW_START = 5.0
 """Seconds before the minimum rate is asked for."""
+LONGEST_PAUSE = 10.0
+"""Seconds in which something must come, however fast the body was until then."""
+SMALL = 64 * 1024
+"""Bytes of a small body."""
 
 
 @dataclass(slots=True)
@@ -22,9 +26,14 @@ class Held:
     limit: int
     bytes: int = 0
 
-    def take(self, size: int) -> None:
-        """Hold so many more. Raises Overloaded where that is too many."""
-        if self.bytes + size > self.limit:
+    def take(self, size: int, before: int) -> None:
+        """Hold `size` more of a body of which `before` are held. Raises Overloaded.
+
+        A quarter of the limit is kept for small bodies, so that large ones that do not come to
+        an end can't shut out everybody else.
+        """
+        is_small = before + size <= SMALL
+        if self.bytes + size > (self.limit if is_small else self.limit * 3 // 4):
             raise Overloaded("More request bodies are in flight than this process holds.")
         self.bytes += size
 
@@ -58,7 +67,9 @@ class BodyReader:
         self._take(len(body), 0)
         if not message["more_body"]:
             return body
-        return await self._rest(receive, bytearray(body))
+        begun = bytearray(body)
+        del message, body  # or they would be held twice while the rest comes
+        return await self._rest(receive, begun)
 
     async def discard(self, receive: Receive, seconds: float) -> None:
         """Read and forget what still comes, so that a refusal is not lost to a reset."""
@@ -83,6 +94,7 @@ class BodyReader:
                 self._take(len(chunk), len(body))
                 body += chunk
                 more = message["more_body"]
+                del message, chunk
         except BaseException:
             self.held.give_back(len(body))
             raise
@@ -90,7 +102,7 @@ class BodyReader:
 
     def _patience(self, received: int, elapsed: float) -> float:
         """Seconds until either the deadline or the rate is missed if nothing more comes."""
-        left = self._timeout - elapsed
+        left = min(self._timeout - elapsed, LONGEST_PAUSE)
         if self._rate:
             earned = max(SLOW_START, received / self._rate)
             left = min(left, earned - elapsed)
@@ -99,7 +111,7 @@ class BodyReader:
     def _take(self, size: int, before: int) -> None:
         if before + size > self._max_body:
             raise self._too_large()
-        self.held.take(size)
+        self.held.take(size, before)
 
     async def _next(self, receive: Receive, seconds: float) -> dict[str, Any]:
         try:

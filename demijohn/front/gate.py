@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from demijohn.errors import Overloaded
+from demijohn.front.body import SMALL
 
-SMALL = 64 * 1024
-"""Bodies up to here never wait."""
 CAPACITY = 6 * 1024 * 1024
 
 
 class Gate:
-    """A first-come-first-served semaphore that counts bytes."""
+    """A first-come-first-served semaphore that counts bytes; small bodies never wait."""
 
     def __init__(self, largest: int) -> None:
         """Let at least one body of the largest size through."""

@@ -26,8 +26,8 @@ from uvicorn.server import ServerState
 
 CONNECTION = "demijohn.connection"
 """ASGI scope: the Connection that the request came by."""
-LARGEST_HEAD = 64 * 1024
-"""Bytes of a request line and its headers."""
+LARGEST_HEAD = 16 * 1024
+"""Bytes of a request line and its headers: ten thousand half-sent ones must fit into memory."""
 SLICE = 4 * 1024
 """Bytes that are parsed at one time: how many requests can be in them is bounded."""
 FIRST_REQUEST = 0.5

@@ -10,6 +10,7 @@
     embedded.py  the embedded database: started, restarted, stopped
     datadir.py   where it keeps its files: lock, password, log
     cpu.py       what a container may use
+    metrics_dir.py  where the workers add up their metrics
     banner.py    what a person or a log is told once it runs
     failure.py   why it does not run
 

@@ -22,11 +22,11 @@ from demijohn.exits import Exit
 from demijohn.launcher.backoff import Backoff
 from demijohn.launcher.failure import LaunchError
 from demijohn.launcher.loop import NEVER, Loop
+from demijohn.launcher.metrics_dir import VARIABLE
 
 READY = b"R"
 GRACE = 5.0
 """Seconds past its own deadlines that a worker gets before it is killed."""
-MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 FINAL_CODES = range(Exit.USAGE, Exit.DATABASE + 1)
 """A worker that ends so before it served has said why; another would end the same way."""
 MOST_EARLY_DEATHS = 5
@@ -188,7 +188,7 @@ class Workers:
         self._loop.forget(worker.channel)
         worker.channel.close()
         slot.worker = None
-        _forget_gauges(worker.process.pid, Path(self._plan.environ[MULTIPROCESS_DIR]))
+        _forget_gauges(worker.process.pid, Path(self._plan.environ[VARIABLE]))
 
 
 def _forget_gauges(pid: int, directory: Path) -> None:

@@ -50,16 +50,14 @@ class Store:
         with self._operation("insert", writes=True):
             target.insert_one(RawBSONDocument(document))
 
-    def scan(self, collection: str, *, without_id: bool) -> Iterator[bytes]:
+    def scan(self, collection: str) -> Iterator[bytes]:
         """Every document of a collection in natural order, as raw batches of BSON.
 
         The time limit is per batch. The iterator may be advanced by one thread after another,
         and closing it closes the server's cursor. Raises DatabaseUnavailable, DeadlineExceeded.
         """
-        projection = {"_id": False} if without_id else None
         cursor = self._collection(collection).find_raw_batches(
             {},
-            projection=projection,
             # No maxTimeMS: it bounds all batches of a cursor together (MongoDB manual,
             # "cursor.maxTimeMS()"), and a long collection takes as long as it takes.
             batch_size=BATCH,

@@ -34,6 +34,8 @@ _VALIDATION = 121
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary and their kin."""
+_BROKEN = frozenset({1, 8})
+"""InternalError and UnknownError: the server itself does not know."""
 _TIME_LIMIT = frozenset({50, 262})
 """MaxTimeMSExpired, ExceededTimeLimit."""
 
@@ -88,8 +90,8 @@ def _of_answer(error: driver.OperationFailure, *, writes: bool) -> Problem:
         return OutcomeUnknown("The write was not acknowledged by a majority in time.")
     if error.code in _TIME_LIMIT or error.timeout:
         return _too_late(writes=writes)
-    if error.code in _STEPPING_DOWN:
-        return _moving(writes=writes)
+    if error.code in _STEPPING_DOWN | _BROKEN:
+        return _failing(writes=writes)
     return _refused(error.code)
 
 
@@ -106,10 +108,10 @@ def _refused(code: int | None) -> Problem:
     return InternalError("The database refused in a way the service did not foresee.")
 
 
-def _moving(*, writes: bool) -> Problem:
+def _failing(*, writes: bool) -> Problem:
     if writes:
-        return OutcomeUnknown("The database changed its primary during the write.")
-    return DatabaseUnavailable("The database is changing its primary.")
+        return OutcomeUnknown("The database failed, or changed its primary, during the write.")
+    return DatabaseUnavailable("The database is failing, or changing its primary.")
 
 
 def _too_late(*, writes: bool) -> Problem:

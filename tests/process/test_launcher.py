@@ -254,3 +254,20 @@ def test_banner_for_a_person(database: Database, tmp_path: Path) -> None:
     assert f"127.0.0.1:{database.port}" in output
     assert "curl http://127.0.0.1:" in output
     assert '"event"' not in output
+
+
+def test_what_a_killed_launcher_left_in_tmp_is_removed(
+    database: Database, own_service: Starter, tmp_path: Path
+) -> None:
+    """SIGKILL leaves a directory of metrics; the next start removes it, and no other's."""
+    settings = {"MONGODB_URI": database.uri, "TMPDIR": str(tmp_path)}
+    killed = own_service(settings)
+    killed.kill()
+    (left,) = tmp_path.glob("demijohn-metrics-*")
+    running = own_service(settings)
+    assert not left.exists()
+    (its_own,) = tmp_path.glob("demijohn-metrics-*")
+    other = own_service(settings)
+    assert its_own.exists()
+    assert running.stop() == other.stop() == Exit.OK
+    assert not list(tmp_path.glob("demijohn-metrics-*"))

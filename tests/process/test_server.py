@@ -183,7 +183,7 @@ def test_a_body_that_comes_too_slowly_gets_408(tmp_path: Path) -> None:
 
 
 def test_a_large_head_is_refused() -> None:
-    """A header flood ends at 64 KiB."""
+    """A header flood ends at 16 KiB."""
     with tiny("sleeping") as server:
         with connect(server.port) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\n")

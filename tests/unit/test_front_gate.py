@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from demijohn.errors import Overloaded
-from demijohn.front.gate import CAPACITY, SMALL, Gate
+from demijohn.front.body import SMALL
+from demijohn.front.gate import CAPACITY, Gate
 from demijohn.front.threads import Threads
 
 MIB = 1024 * 1024

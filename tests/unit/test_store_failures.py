@@ -80,6 +80,7 @@ def test_every_driver_exception_is_mapped(kind: type[BaseException], writes: boo
         (10107, "database-unavailable", "outcome-unknown"),
         (11600, "database-unavailable", "outcome-unknown"),
         (189, "database-unavailable", "outcome-unknown"),
+        (1, "database-unavailable", "outcome-unknown"),
         (121, "invalid-document", "invalid-document"),
         (10334, "too-large", "too-large"),
         (9, "internal-error", "internal-error"),
