@@ -51,10 +51,11 @@ class Threads:
         """Run a call in a thread and return its result, or raise what it raises.
 
         Raises Overloaded where too many calls wait, or where no thread was free within
-        `timeout` seconds; then the call was not and will not be made. A call that has begun is
-        always awaited to its end: only the call itself can tell what it did.
+        `timeout` seconds; then the call was not and will not be made. Without a timeout it goes
+        on with something begun, and is not refused. A call that has begun is always awaited to
+        its end: only the call itself can tell what it did.
         """
-        if self._under_way >= self._most:
+        if timeout is not None and self._under_way >= self._most:
             raise Overloaded("Too many requests are waiting.")
         call = _Call(work, self._loop.create_future())
         timer = self._loop.call_later(timeout, _expire, call) if timeout is not None else None

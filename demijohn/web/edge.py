@@ -80,23 +80,14 @@ class _Exchange:
         length = ("Content-Length", str(len(reply.body)))
         self.start(f"{reply.status} {problem.title}", [*reply.headers, length])
         self._environ[PROBLEM] = reply.problem
-        self._record(len(reply.body), cut=False)
+        self._record(len(reply.body), False)
         return [reply.body]
 
     def follow(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        size, whole = 0, False
-        try:
-            for chunk in chunks:
-                size += len(chunk)
-                yield chunk
-            whole = True
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-            self._record(size, cut=not whole)
+        """The application's chunks, as an iterator that is recorded when the server closes it."""
+        return _Followed(iter(chunks), getattr(chunks, "close", None), self._record)
 
-    def _record(self, size: int, *, cut: bool) -> None:
+    def _record(self, size: int, cut: bool) -> None:  # noqa: FBT001
         self._entrance.record(
             self._context,
             Outcome(
@@ -107,3 +98,38 @@ class _Exchange:
                 cut=cut,
             ),
         )
+
+
+class _Followed:
+    """Chunks on their way out. Not a generator: one that was never begun closes nothing."""
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        close: Callable[[], None] | None,
+        record: Callable[[int, bool], None],
+    ) -> None:
+        self._chunks = chunks
+        self._close = close
+        self._record = record
+        self._size = 0
+        self._is_cut = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._is_cut = False
+            raise
+        self._size += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        try:
+            if self._close is not None:
+                self._close()
+        finally:
+            self._record(self._size, self._is_cut)
