@@ -23,6 +23,10 @@ URI_NAME = "MONGODB_URI"
 GUIDE_URI = "mongodb://localhost:27017/"
 """Where the guide's `flask run` looks for MongoDB when nothing else is said."""
 MIB = 1024 * 1024
+BACKLOG = 2048
+"""Connections that wait while all workers are busy; the kernel's own limit may be lower."""
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""Where worker processes add up their metrics; the name is prometheus_client's."""
 LARGEST_DOCUMENT = 16 * MIB
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -191,8 +195,10 @@ def _is_ours(name: str) -> bool:
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "docs/reference/settings.md lists all."
+    # Without the prefix, which would make all of them look alike.
+    names = [each.removeprefix(PREFIX) for each in known]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.6)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else "docs/reference/settings.md lists all."
     return f"{name}: there is no such setting; {hint}"
 
 

@@ -57,7 +57,7 @@ class Unreachable(ClientError):
 
     def __init__(self, url: str, reason: str, *, refused: bool = False) -> None:
         """Take the reason, for people, and whether a machine said that nobody listens there."""
-        hint = ". Start one with: demijohn serve" if refused else f": {reason}."
+        hint = ". Is one running? `demijohn serve` starts one." if refused else f": {reason}."
         super().__init__(f"No service at {url}{hint}")
         self.reason = reason
 

@@ -39,8 +39,12 @@ class Operations:
             return json_reply(200, {"status": "live"})
         if path == "/readyz":
             return self._ready()
-        self._metrics.database_up.set(int(self._status.up))
+        self.sample()
         return Reply(200, (("Content-Type", telemetry.CONTENT_TYPE),), self._metrics.exposition())
+
+    def sample(self) -> None:
+        """Set the figures that are looked at, not counted."""
+        self._metrics.database_up.set(int(self._status.up))
 
     def _ready(self) -> Reply:
         """Ready once the database has answered, and until the process is told to stop.

@@ -76,11 +76,6 @@ def render_array(batches: Iterator[bytes], *, without_id: bool = False) -> Itera
     yield b"[]\n" if lead == b"[" else b"]\n"
 
 
-def render_document(raw: bytes) -> bytes:
-    """Spell one BSON document as JSON. Raises InternalError if it cannot be decoded."""
-    return _render_group(memoryview(raw), without_id=False)
-
-
 def _groups(batch: memoryview) -> Iterator[memoryview]:
     """Cut a batch between documents, into pieces of about `GROUP_BYTES`."""
     start = end = 0

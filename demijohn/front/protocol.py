@@ -34,14 +34,7 @@ FIRST_REQUEST = 0.5
 """Seconds that a connection which has asked nothing yet gets when the service stops."""
 _CODING_OVERHEAD = 16
 """Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
-_NOT_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n"
-    b"Connection: close\r\n\r\nNot HTTP."
-)
-_LONG_HEAD = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\n"
-    b"Connection: close\r\n\r\n"
-)
+BUSY, NOT_HTTP, LONG_HEAD = "too-many", "not-http", "head-too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +47,8 @@ class Bounds:
     max_body: int
     management_port: int | None
     """Connections to it are bounded apart: a flood elsewhere must not hide the probes."""
-    busy_answer: Callable[[], bytes]
-    """What a connection past the bound is told: a whole HTTP response."""
+    refuse: Callable[[str], bytes]
+    """Notes that a connection is refused, for `BUSY`, `NOT_HTTP` or `LONG_HEAD`; what to say."""
 
 
 MANAGEMENT_CONNECTIONS = 100
@@ -116,7 +109,7 @@ class Connection(HttpToolsProtocol):
         if self.server is not None and self.server[1] == self.bounds.management_port:
             most += MANAGEMENT_CONNECTIONS
         if len(self.connections) > most:
-            self._refuse(self.bounds.busy_answer())
+            self._refuse(self.bounds.refuse(BUSY))
         else:
             self._await_head()
 
@@ -277,10 +270,10 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stop:
             return self._pass_over_upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(_NOT_HTTP)
+            self._refuse(self.bounds.refuse(NOT_HTTP))
             return False
         if self._is_in_head and self._overhead > LARGEST_HEAD:
-            self._refuse(_LONG_HEAD)
+            self._refuse(self.bounds.refuse(LONG_HEAD))
             return False
         if self._overhead > self._most_overhead:
             self.transport.abort()

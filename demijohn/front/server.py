@@ -14,27 +14,23 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 import uvicorn
 import uvloop
 
-from demijohn.edge.context import Admission
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
-from demijohn.edge.reply import problem_reply
-from demijohn.errors import Overloaded
 from demijohn.exits import Exit
 from demijohn.front.bridge import Application, Bridge
 from demijohn.front.descriptors import room_for
 from demijohn.front.protocol import Bounds, Connection, bounded
+from demijohn.front.refusals import Refusals
 from demijohn.front.shell import Shell
 from demijohn.front.threads import Threads
-from demijohn.settings import Settings
+from demijohn.settings import BACKLOG, Settings
 from demijohn.telemetry.metrics import Metrics
 
-BACKLOG = 2048
 _POLL = 0.05
 _TICKS_A_SAMPLE = 10
 _LAST_CALLS = 1.0
@@ -75,9 +71,8 @@ async def _run(
     settings = parts.settings
     threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
     bridge = Bridge(parts.application, threads)
-    shell = Shell(settings, parts.entrance, parts.operations, bridge)
     management_port = None if management is None else management.getsockname()[1]
-    shell.management_port = management_port
+    shell = Shell(settings, parts.entrance, parts.operations, bridge, management_port)
     server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
     ended = threads.close(_LAST_CALLS)
@@ -114,6 +109,7 @@ class Server(uvicorn.Server):
             metrics.connections.set(len(self.server_state.connections))
             metrics.streams.set(self._shell.streams)
             metrics.body_bytes.set(self._shell.body_bytes)
+            self._parts.operations.sample()
         return await super().on_tick(counter)
 
     @contextmanager
@@ -203,7 +199,7 @@ def _config(parts: Parts, shell: Shell, management_port: int | None) -> uvicorn.
         management_port=management_port,
         max_connections=room_for(settings.max_connections),
         max_body=int(settings.max_body),
-        busy_answer=partial(_busy_answer, parts.entrance),
+        refuse=Refusals(parts.entrance, parts.metrics).refuse,
     )
     return uvicorn.Config(
         shell,
@@ -218,15 +214,3 @@ def _config(parts: Parts, shell: Shell, management_port: int | None) -> uvicorn.
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
     )
-
-
-def _busy_answer(entrance: Entrance) -> bytes:
-    """What a connection past the bound is told before it has said anything."""
-    nobody = Admission(None, None, None, None, None, None)
-    context = entrance.context("GET", "", nobody)
-    reply = problem_reply(Overloaded("Too many connections are open."), context)
-    headers = [*reply.headers, *entrance.headers(context)]
-    headers += [("Content-Length", str(len(reply.body))), ("Connection", "close")]
-    lines = [f"HTTP/1.1 {reply.status} Service Unavailable"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    return "\r\n".join([*lines, "", ""]).encode() + reply.body

@@ -41,17 +41,21 @@ class Shell:
     """One worker's ASGI application. Every method runs on the event loop."""
 
     def __init__(
-        self, settings: Settings, entrance: Entrance, operations: Operations, bridge: Bridge
+        self,
+        settings: Settings,
+        entrance: Entrance,
+        operations: Operations,
+        bridge: Bridge,
+        management_port: int | None,
     ) -> None:
-        """Take the parts that a request passes on its way."""
+        """Take the parts that a request passes on its way, and the port of the probes, if any."""
         self._settings = settings
         self._entrance = entrance
         self._operations = operations
         self._bridge = bridge
         self._bodies = BodyReader(settings)
         self._gate = Gate(int(settings.max_body))
-        self.management_port: int | None = None
-        """A port that answers nothing but the probes, if there is one."""
+        self._management_port = management_port
         self.in_flight = 0
         self.streams = 0
 
@@ -103,7 +107,7 @@ class Shell:
     async def _probe(self, request: _Request) -> Reply | None:
         """The probes' answers, None where the request is for the application."""
         context = request.context
-        on_management_port = request.scope["server"][1] == self.management_port
+        on_management_port = request.scope["server"][1] == self._management_port
         is_probe = context.path in PROBES and context.method in ("GET", "HEAD")
         if on_management_port and not is_probe:
             raise NotFound("Only the probes and metrics are here.")
@@ -111,8 +115,8 @@ class Shell:
             return None
         if context.path != "/metrics":
             return self._operations.probe(context.path)
-        if self.management_port is not None and not on_management_port:
-            return None
+        if self._management_port is not None and not on_management_port:
+            raise NotFound("Metrics are on the management port.")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self._operations.probe, context.path)
 

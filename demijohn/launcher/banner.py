@@ -58,7 +58,9 @@ def _rows(facts: Facts) -> list[tuple[str, str]]:
     if facts.data_dir is not None:
         rows.append(("data", escape(str(facts.data_dir))))
         rows.append(("", f"[yellow]{VENDOR}[/]"))
-        rows.append(("", "Your own MongoDB: MONGODB_URI=mongodb://localhost:27017/ demijohn serve"))
+        rows.append(
+            ("", "Your own MongoDB: start it again with MONGODB_URI=mongodb://localhost:27017/ set")
+        )
     if facts.database_host is not None:
         rows.append(("database", escape(facts.database_host)))
     if facts.is_open:

@@ -13,7 +13,6 @@ from pathlib import Path
 from demijohn.exits import Exit
 from demijohn.launcher.failure import LaunchError
 
-VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _NAME = re.compile(r"demijohn-metrics-([1-9][0-9]{0,9})-\w+")
 
 

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ByteSize
 
+from demijohn.exits import Exit
 from demijohn.launcher import cpu, sockets
 from demijohn.launcher.banner import Facts, announce, uri_hosts
 from demijohn.launcher.datadir import DataDir
 from demijohn.launcher.embedded import Database
 from demijohn.launcher.failure import LaunchError
 from demijohn.launcher.loop import NEVER, Loop
-from demijohn.launcher.metrics_dir import VARIABLE, metrics_dir
+from demijohn.launcher.metrics_dir import metrics_dir
 from demijohn.launcher.workers import Plan, Workers
-from demijohn.settings import URI_NAME, Settings
+from demijohn.settings import MULTIPROCESS_DIR, URI_NAME, Settings
+from demijohn.store.uri import check_uri
 from demijohn.telemetry import logs
 
 READY = "/readyz"
@@ -51,10 +53,13 @@ class _Listeners:
 def serve(settings: Settings) -> int:
     """Run the service until it is told to stop; the exit code of the command.
 
-    Raises LaunchError where it cannot start; then nothing that it started is left.
+    Raises LaunchError or SettingsError where it cannot start; then nothing that it started is
+    left.
     """
     logs.configure(settings)
     sockets.check_reach(settings)
+    if settings.mongodb_uri is not None:
+        check_uri(settings.mongodb_uri)
     with contextlib.ExitStack() as stack:
         listeners = stack.enter_context(contextlib.closing(_listen(settings)))
         metrics = stack.enter_context(metrics_dir())
@@ -64,7 +69,7 @@ def serve(settings: Settings) -> int:
             database = stack.enter_context(contextlib.closing(Database(data)))
         settings = _fitted(settings, listeners)
         uri = database.uri() if database else str(settings.mongodb_uri)
-        plan = _plan(settings, listeners, {URI_NAME: uri, VARIABLE: metrics})
+        plan = _plan(settings, listeners, {URI_NAME: uri, MULTIPROCESS_DIR: metrics})
         loop = Loop()
         workers = Workers(plan, loop, time.monotonic)
         run = _Run(workers, database, listeners, _facts(settings, listeners, data))
@@ -151,6 +156,8 @@ class _Run:
 
 
 def _listen(settings: Settings) -> _Listeners:
+    if settings.port and settings.port == settings.management_port:
+        raise LaunchError(Exit.USAGE, "DEMIJOHN_PORT and DEMIJOHN_MANAGEMENT_PORT are the same.")
     main = sockets.listen(settings.host, settings.port, "--port")
     if settings.management_port is None:
         return _Listeners(main, None)

@@ -11,10 +11,7 @@ import socket
 
 from demijohn.exits import Exit
 from demijohn.launcher.failure import LaunchError
-from demijohn.settings import Settings
-
-BACKLOG = 2048
-"""Connections that wait while all workers are busy; the kernel's own limit may be lower."""
+from demijohn.settings import BACKLOG, Settings
 
 Address = tuple[socket.AddressFamily, tuple[str, int]]
 

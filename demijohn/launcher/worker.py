@@ -15,10 +15,9 @@ import structlog
 from demijohn.app import Service, create_service
 from demijohn.exits import Exit
 from demijohn.front.server import Parts, run
+from demijohn.launcher.workers import SERVING
 from demijohn.settings import SettingsError, load
 
-SERVING = b"R"
-"""What the launcher is told once this worker accepts connections."""
 WATCH_ENDS = 2.0
 """Seconds: more than the wait for a database that can't be reached."""
 

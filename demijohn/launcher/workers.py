@@ -1,6 +1,6 @@
 """The worker processes: started, replaced when they die, drained when the service stops.
 
-A worker inherits the listening sockets and one end of a socket pair. On that it writes `READY`
+A worker inherits the listening sockets and one end of a socket pair. On that it writes `SERVING`
 once it serves; when it reads the end of the stream there, the launcher is dead, and it ends.
 """
 
@@ -22,9 +22,10 @@ from demijohn.exits import Exit
 from demijohn.launcher.backoff import Backoff
 from demijohn.launcher.failure import LaunchError
 from demijohn.launcher.loop import NEVER, Loop
-from demijohn.launcher.metrics_dir import VARIABLE
+from demijohn.settings import MULTIPROCESS_DIR
 
-READY = b"R"
+SERVING = b"R"
+"""What a worker says once it accepts connections."""
 GRACE = 5.0
 """Seconds past its own deadlines that a worker gets before it is killed."""
 FINAL_CODES = range(Exit.USAGE, Exit.DATABASE + 1)
@@ -180,7 +181,7 @@ class Workers:
     def _heard(self, worker: _Worker) -> None:
         """The worker has written, or it is gone, which SIGCHLD tells better."""
         self._loop.forget(worker.channel)
-        if worker.channel.recv(16) == READY:
+        if worker.channel.recv(16) == SERVING:
             worker.ready_since = self._clock()
             self.is_serving = True
 
@@ -188,7 +189,7 @@ class Workers:
         self._loop.forget(worker.channel)
         worker.channel.close()
         slot.worker = None
-        _forget_gauges(worker.process.pid, Path(self._plan.environ[VARIABLE]))
+        _forget_gauges(worker.process.pid, Path(self._plan.environ[MULTIPROCESS_DIR]))
 
 
 def _forget_gauges(pid: int, directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+import warnings
 
 import pymongo
 from pymongo import errors as driver
@@ -11,6 +11,7 @@ from pymongo.monitoring import ConnectionPoolListener
 from pymongo.write_concern import WriteConcern
 
 from demijohn.settings import Settings, SettingsError
+from demijohn.store.uri import check_uri
 from demijohn.telemetry.metrics import Metrics
 
 SELECTION_MS = 1_500
@@ -25,44 +26,29 @@ Document = dict[str, object]
 def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.MongoClient[Document]:
     """A client that connects at its first use, in whichever process that is.
 
-    Raises SettingsError where the URI is none, or asks for less than every write gets.
+    Raises SettingsError where the URI can't be used (see check_uri).
     """
     check_uri(uri)
     try:
-        return pymongo.MongoClient(
-            uri,
-            connect=False,
-            appname="demijohn",
-            maxPoolSize=settings.threads,
-            serverSelectionTimeoutMS=SELECTION_MS,
-            waitQueueTimeoutMS=SELECTION_MS,
-            socketTimeoutMS=int(settings.database_timeout * 1000),
-            connectTimeoutMS=CONNECT_MS,
-            heartbeatFrequencyMS=HEARTBEAT_MS,
-            event_listeners=[_Pool(metrics)],
-        )
-    except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError):
+        with warnings.catch_warnings():
+            # The driver only warns of options that it does not know, `tls=maybe` among them.
+            warnings.simplefilter("error", UserWarning)
+            return pymongo.MongoClient(
+                uri,
+                connect=False,
+                appname="demijohn",
+                maxPoolSize=settings.threads,
+                serverSelectionTimeoutMS=SELECTION_MS,
+                waitQueueTimeoutMS=SELECTION_MS,
+                socketTimeoutMS=int(settings.database_timeout * 1000),
+                connectTimeoutMS=CONNECT_MS,
+                heartbeatFrequencyMS=HEARTBEAT_MS,
+                event_listeners=[_Pool(metrics)],
+            )
+    except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError, UserWarning):
         # The driver's words may quote the part of the URI that holds the password.
-        message = "MONGODB_URI: not a MongoDB connection string (percent-encode user and password)"
-        raise SettingsError([message]) from None
-
-
-def check_uri(uri: str) -> None:
-    """Refuse a URI that asks for a weaker write concern than `w=majority, j=true`.
-
-    Raises SettingsError. See the MongoDB manual, "Connection String Options".
-    """
-    options = {name.lower(): value for name, value in parse_qsl(uri.partition("?")[2])}
-    wanted = options.get("w", "majority")
-    if wanted != "majority":
-        raise SettingsError(
-            [f"MONGODB_URI: w={wanted} is not what writes here get: w=majority. Leave w out."]
-        )
-    journal = options.get("journal", options.get("j", "true"))
-    if journal.lower() != "true":
-        raise SettingsError(
-            ["MONGODB_URI: journal=false would lose acknowledged writes in a crash. Leave it out."]
-        )
+        message = "MONGODB_URI: it has an option that is unknown or wrong, or a user or password"
+        raise SettingsError([f"{message} that is not percent-encoded."]) from None
 
 
 def collection(

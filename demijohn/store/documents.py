@@ -21,8 +21,10 @@ from demijohn.telemetry.metrics import Metrics
 
 BATCH = 1_000
 """Documents a batch of a scan; MongoDB bounds its bytes at 16 MiB."""
-_PAUSE = 0.2
-"""Seconds between two looks at the database's status."""
+PROBED = "data"
+"""The collection that a ping looks into."""
+_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+"""Seconds between two looks at the database's status, and most between two refused logins."""
 
 
 class Store:
@@ -75,27 +77,29 @@ class Store:
                 cursor.close()
 
     def ping(self) -> None:
-        """Ask the database for an answer, with the service's own credentials."""
+        """Have the database answer something that needs the service's rights in it."""
+        target = self._collection(PROBED)
         with self._operation("ping", writes=False):
-            self._client.admin.command("ping")
+            target.find_one({"_id": None}, {"_id": True})
 
     def watch(self, stopped: threading.Event) -> None:
-        """Ask until the database has answered once, then tell of each loss and return.
+        """Try until the database has answered once, then tell the log of each loss and return.
 
-        Ends when `stopped` is set. It is to the log and to `demijohn_database_up` only: requests
-        find out by themselves.
+        Ends when `stopped` is set. Requests find out by themselves.
         """
-        while not self.status.reached and not stopped.wait(_PAUSE):
+        pause = _PAUSE
+        while not self.status.reached and not stopped.wait(pause):
+            # Ever more seldom: too many failed logins lock an account.
+            pause = min(2 * pause, _LONGEST_PAUSE) if self._is_writable() else _PAUSE
             with suppress(Problem):  # logged where it was translated
                 self.ping()
                 self._log_kind()
-        seen = True
+        was_up = True
         while not stopped.wait(_PAUSE):
-            up = self.status.up
-            if seen != up:
-                structlog.get_logger().warning("database is back" if up else "database is lost")
-            seen = up
-            self._metrics.database_up.set(int(up))
+            is_up = self.status.up
+            if was_up != is_up:
+                structlog.get_logger().warning("database is back" if is_up else "database is lost")
+            was_up = is_up
 
     def close(self) -> None:
         """Close every connection."""

@@ -29,11 +29,15 @@ class Status:
     @property
     def up(self) -> bool:
         """Whether a server that takes writes is there, and has answered once."""
-        return self.reached and self._is_writable()
+        if not self._is_writable():
+            return False
+        self._missed_since = None
+        return self.reached
 
     def answered(self) -> None:
         """An operation came back: address, credentials and all are right."""
         self.reached = True
+        self._missed_since = None
 
     def is_lost(self) -> bool:
         """Whether the database has been missed for longer than it is worth waiting.

@@ -63,6 +63,7 @@ def _text() -> list[Any]:
     return [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        _short,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20),
     ]
 
@@ -70,7 +71,16 @@ def _text() -> list[Any]:
 def _headline_first(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """When, how bad and what, before the rest: lines are read from the left."""
     headline = {name: event.pop(name) for name in ("timestamp", "level", "event")}
-    return {**headline, **event}
+    return {**headline, **event, "pid": os.getpid()}
+
+
+def _short(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A request in a few words, for a person who watches it."""
+    if event["event"] != "request":
+        return event
+    words = "{method} {path} {status} {ms} ms".format_map(event)
+    kept = ("level", "timestamp", "problem", "cut")
+    return {"event": words} | {name: event[name] for name in kept if name in event}
 
 
 def _dumps(event: object, **_: object) -> bytes:

@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from demijohn import __version__
+from demijohn.settings import MULTIPROCESS_DIR
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "demijohn_"
 Mode = Literal["livesum", "livemin", "livemax"]
-MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -52,6 +52,9 @@ class Metrics:
         self.problems = self._counter("problems", "Problem answers, by code.", "code")
         self.in_flight = self._gauge("requests_in_flight", "Requests under way.")
         self.connections = self._gauge("connections", "Open client connections.")
+        self.refused = self._counter(
+            "connections_refused", "Connections closed before a request, by reason.", "reason"
+        )
         self.streams = self._gauge("streams", "Streamed answers under way.")
         self.body_bytes = self._gauge("body_bytes", "Bytes of request bodies held at this time.")
         self.cut = self._counter("streams_cut", "Streamed answers cut before their end.")

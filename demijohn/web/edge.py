@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from demijohn.edge.context import CONTEXT, PROBLEM, ROUTE, Admission, Context
@@ -78,7 +79,7 @@ class _Exchange:
     def refuse(self, problem: Problem) -> Iterable[bytes]:
         reply = problem_reply(problem, self._context)
         length = ("Content-Length", str(len(reply.body)))
-        self.start(f"{reply.status} {problem.title}", [*reply.headers, length])
+        self.start(f"{reply.status} {HTTPStatus(reply.status).phrase}", [*reply.headers, length])
         self._environ[PROBLEM] = reply.problem
         self._record(len(reply.body), False)
         return [reply.body]

@@ -15,13 +15,12 @@ from demijohn.web.services import Services
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The problem pages and, unless they have a port of their own, the probes."""
+    """The problem pages and the probes."""
     routes = Blueprint("operations", __name__)
     routes.get("/problems")(_index)
     routes.get("/problems/<code>")(_page)
     for path in sorted(PROBES):
-        if path != "/metrics" or services.settings.management_port is None:
-            routes.get(path, endpoint=path[1:])(partial(_probe, services, path))
+        routes.get(path, endpoint=path[1:])(partial(_probe, services, path))
     return routes
 
 

@@ -23,11 +23,23 @@ def read_json_body() -> bytes:
     """
     _require_json()
     try:
-        return request.get_data(cache=False)
+        body = request.get_data(cache=False)
+        is_longer = request.content_length is None and _goes_on_past(len(body))
     except RequestEntityTooLarge:
         raise TooLarge("The body is larger than this service takes.") from None
     except (ClientDisconnected, OSError):
         raise IncompleteBody("The body ended before it was whole.") from None
+    if is_longer:
+        raise TooLarge("The body is larger than this service takes.")
+    if request.content_length not in (None, len(body)):
+        # Some servers say nothing of a client that has left in the middle of its body.
+        raise IncompleteBody("The body is shorter than its Content-Length.")
+    return body
+
+
+def _goes_on_past(length: int) -> bool:
+    """Whether a chunked body is longer than what was read: Werkzeug stops at the limit quietly."""
+    return length == request.max_content_length and bool(request.environ["wsgi.input"].read(1))
 
 
 def _require_json() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import pymongo
 from pymongo.collection import Collection
 
 from tests.support.database import Database
-from tests.support.processes import wait_until
 
 NAME = "SECANTUSD_RS"
 """The environment variable that names the Rust server, where it is not on the PATH."""
@@ -30,28 +28,10 @@ class RustDatabase(Database):
     def __init__(self, directory: Path, program: str) -> None:
         """Take a directory for its files and the path of its program."""
         super().__init__(directory)
-        self._program = program
+        self._path = program
 
-    def start(self) -> RustDatabase:
-        """Start it and wait until it accepts connections."""
-        config = self.directory / "secantusd.toml"
-        config.write_bytes(b"")
-        with (self.directory / "database.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(self._program, "--host", "127.0.0.1", "--port", str(self.port)),
-                    *("--storage-path", str(self.directory / "data"), "--sync-on-commit"),
-                    *("--config", str(config), "--log-level", "WARNING", "--cache-size", "1G"),
-                ],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(lambda: self._accepts() or not self._runs(), "the database starts or fails")
-        if not self._runs():
-            raise RuntimeError(f"the database does not start:\n{self.log()}")
-        return self
+    def _program(self) -> list[str]:
+        return [self._path, "--sync-on-commit", "--cache-size", "1G"]
 
 
 def fastest(directory: Path) -> tuple[str, Database]:

@@ -1,4 +1,4 @@
-"""Every contract test runs twice: through the shell, and through Flask alone."""
+"""Every contract test runs under each kind of server: ours, Flask's own, and gunicorn."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pymongo.collection import Collection
 
 from tests.support.api import Api
 from tests.support.database import Database
-from tests.support.flask_run import flask_run
 from tests.support.service import Service
+from tests.support.wsgi import flask_run, gunicorn
 
 Documents = Collection[dict[str, Any]]
 
@@ -24,7 +24,14 @@ def flask_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> I
         yield url
 
 
-@pytest.fixture(params=["serve", "flask run"])
+@pytest.fixture(scope="session")
+def gunicorn_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The application under gunicorn, on the same database."""
+    with gunicorn(tmp_path_factory.mktemp("gunicorn"), {"MONGODB_URI": database.uri}) as url:
+        yield url
+
+
+@pytest.fixture(params=["serve", "flask run", "gunicorn"])
 def api(request: pytest.FixtureRequest) -> Iterator[Api]:
     """A client of each way to start the service, one after the other."""
     if request.param == "serve":
@@ -32,7 +39,8 @@ def api(request: pytest.FixtureRequest) -> Iterator[Api]:
         assert isinstance(service, Service)
         client = Api(service.url)
     else:
-        client = Api(request.getfixturevalue("flask_url"))
+        name = "flask_url" if request.param == "flask run" else "gunicorn_url"
+        client = Api(request.getfixturevalue(name))
     yield client
     client.close()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.contract.conftest import Documents
 from tests.support.api import Api
+from tests.support.raw_http import RawAnswer, connect, head, read_answer
 
 DEEP = '{"a":' * 101 + "1" + "}" * 101
 
@@ -109,6 +112,47 @@ def test_a_body_past_the_bound(api: Api, stored: Documents) -> None:
     answer = api.post(just + b" ")
     assert (answer.status, answer.problem()) == (413, "too-large")
     assert stored.count_documents({}) == 1
+
+
+def test_a_chunked_body_past_the_bound(api: Api, stored: Documents) -> None:
+    """Without a length too: neither what comes after the bound nor a part is passed over."""
+    just = b'{"a":1}'.ljust(2 * 1024 * 1024)
+    for body, status in (
+        (just, 201),
+        (just + b"GARBAGE", 413),
+        (b'{"b":"' + b"x" * 3_000_000, 413),
+    ):
+        answer = _chunked(api, body)
+        assert answer.status == status, answer.body
+    assert stored.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(("Content-Length: 20", b'{"cl":1}'), id="length"),
+        pytest.param(("Transfer-Encoding: chunked", b'8\r\n{"cl":1}\r\n'), id="chunked"),
+    ],
+)
+def test_a_body_that_ends_early(api: Api, stored: Documents, sent: tuple[str, bytes]) -> None:
+    """A part is never taken for the whole, though it be JSON by itself."""
+    framing, body = sent
+    port = int(api.url.rpartition(":")[2])
+    with connect(port) as connection:
+        request = head("POST", "/data", "Content-Type: application/json", framing)
+        connection.sendall(request + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_answer(connection).status == 400
+    assert stored.count_documents({}) == 0
+
+
+def _chunked(api: Api, body: bytes) -> RawAnswer:
+    port = int(api.url.rpartition(":")[2])
+    framing = ("Content-Type: application/json", "Transfer-Encoding: chunked")
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with connect(port) as connection:
+        connection.sendall(head("POST", "/data", *framing) + chunks)
+        return read_answer(connection)
 
 
 def test_unknown_addresses_and_methods(api: Api) -> None:

@@ -173,10 +173,10 @@ def test_no_service_is_said_in_one_line(tmp_path: Path) -> None:
 
     assert (sent.code, sent.err) == (
         1,
-        f"No service at {url}. Start one with: demijohn serve\n",
+        f"No service at {url}. Is one running? `demijohn serve` starts one.\n",
     )
     assert (fetched.code, len(fetched.err.splitlines())) == (1, 1)
-    assert f"No service at {url}. Start one with: demijohn serve" in fetched.err
+    assert f"No service at {url}. Is one running? `demijohn serve` starts one." in fetched.err
     assert list(tmp_path.iterdir()) == []
 
 

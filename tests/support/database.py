@@ -39,10 +39,11 @@ class Database:
         with (self.directory / "database.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(find_command(), "--host", "127.0.0.1", "--port", str(self.port)),
+                    *self._program(),
+                    *("--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"),
                     *("--storage-path", str(self.directory / "data"), "--config", str(config)),
-                    *("--log-level", "WARNING"),
                 ],
+                cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -51,6 +52,10 @@ class Database:
         if not self._runs():
             raise RuntimeError(f"the database does not start:\n{self.log()}")
         return self
+
+    def _program(self) -> list[str]:
+        """The server's command and what is peculiar to it."""
+        return [find_command()]
 
     def stop(self) -> None:
         """End it properly; it can be started again."""

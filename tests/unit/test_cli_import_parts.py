@@ -143,7 +143,7 @@ def test_unreachable_matters_only_before_the_first_answer() -> None:
 
     outcomes = [delivery.send(b"{}") for _ in range(3)]
 
-    assert outcomes[0].stop == f"No service at {URL}. Start one with: demijohn serve"
+    assert outcomes[0].stop == f"No service at {URL}. Is one running? `demijohn serve` starts one."
     assert [outcome.kind for outcome in outcomes[1:]] == [Kind.INSERTED, Kind.INSERTED]
 
 

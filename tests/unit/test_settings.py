@@ -8,7 +8,7 @@ import pytest
 
 from demijohn.errors import problem_classes
 from demijohn.settings import Settings, SettingsError, load
-from demijohn.store.connection import check_uri
+from demijohn.store.uri import check_uri
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -74,7 +74,16 @@ def test_a_child_gets_the_same_settings() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    ["w=1", "w=0", "w=2", "W=1", "journal=false", "j=false", "w=majority&journal=FALSE"],
+    [
+        "w=1",
+        "journal=true;w=1",
+        "w=0",
+        "w=2",
+        "W=1",
+        "journal=false",
+        "j=false",
+        "w=majority&journal=FALSE",
+    ],
 )
 def test_a_uri_that_asks_for_less_is_refused(options: str) -> None:
     """Acknowledged means by a majority, from the journal, whatever the URI says."""
@@ -86,6 +95,13 @@ def test_a_uri_that_asks_for_less_is_refused(options: str) -> None:
 def test_a_uri_that_asks_for_as_much_is_fine(rest: str) -> None:
     """What Atlas prints is accepted as it is."""
     check_uri(f"mongodb+srv://user:pw@host{rest}")
+
+
+@pytest.mark.parametrize("uri", ["garbage", "http://host/", "mongodb://", "mongodb:///db"])
+def test_what_is_no_uri_is_refused(uri: str) -> None:
+    """Nothing is taken for the name of a host that was not meant as one."""
+    with pytest.raises(SettingsError, match="mongodb://"):
+        check_uri(uri)
 
 
 def test_problem_codes_are_unique() -> None:

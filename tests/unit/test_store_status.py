@@ -49,3 +49,14 @@ def test_up_needs_an_answer() -> None:
     seen.append(world.status.up)
     assert seen == [False, True, False]
     assert world.status.reached
+
+
+def test_a_loss_that_nobody_noticed_the_end_of() -> None:
+    """Whoever looks at the database meanwhile ends the first loss; the next has its own grace."""
+    world = World()
+    world.status.is_lost()
+    world.there = True
+    world.now += 3600
+    assert not world.status.up
+    world.there = False
+    assert not world.status.is_lost()
