@@ -17,9 +17,9 @@ class Exit(IntEnum):
     ADDRESS = 3
     """The address to listen on is taken or not this machine's."""
     DATA_DIR = 4
-    """The data directory is in use, not writable, full or damaged."""
+    """The data directory is in use, not writable or full."""
     DATABASE = 5
-    """The embedded database is not installed here, or does not start."""
+    """The embedded database is not installed here, or does not start (its files are damaged)."""
     CUT_SHORT = 6
     """Stopped as asked, but work still under way at the deadline was cut."""
     INTERRUPTED = 130

@@ -142,10 +142,12 @@ class Settings(BaseModel):
         default=30, description="Time that work under way then gets to finish."
     )
     log_format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="`auto`: text on a terminal, JSON elsewhere."
+        default="auto",
+        description="`json`, `text`, or `auto`: text on a terminal, JSON elsewhere.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe level that is written."
+        default="info",
+        description="The least severe level written: `debug`, `info`, `warning`, `error`.",
     )
     url: str = Field(
         default="http://127.0.0.1:5000",

@@ -11,8 +11,10 @@
     datadir.py   where it keeps its files: lock, password, log
     cpu.py       what a container may use
     metrics_dir.py  where the workers add up their metrics
+    server.py    the embedded database as a program: where it is, how it is ended
+    backoff.py   how long to wait before the next try
     banner.py    what a person or a log is told once it runs
     failure.py   why it does not run
 
-The launcher serves no request and does not import Flask, the driver or uvicorn.
+The launcher serves no request: all but worker.py do without Flask, the driver and uvicorn.
 """
