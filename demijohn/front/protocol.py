@@ -24,6 +24,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from demijohn.front.heads import framing, origin_form
+
 CONNECTION = "demijohn.connection"
 """ASGI scope: the Connection that the request came by."""
 LARGEST_HEAD = 16 * 1024
@@ -93,10 +95,15 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = False
         self._overhead = 0
         self._most_overhead = LARGEST_HEAD + _CODING_OVERHEAD * self.bounds.max_body
+        # Requests whose head has come and whose answer has not gone out. uvicorn starts the
+        # oldest; the others wait in its `pipeline`, newest left; `cycle` is the newest of all.
         self._unanswered = 0
+        # What has come behind a request that waits in the pipeline; nothing is read meanwhile.
         self._unparsed = b""
+        # What is said behind the last of the answers; nothing is parsed any more.
         self._refusal: bytes | None = None
         self._has_ended = False
+        # While a fresh parser is fed a head that was already heard.
         self._is_muted = False
 
     # What the transport calls
@@ -109,7 +116,7 @@ class Connection(HttpToolsProtocol):
         if self.server is not None and self.server[1] == self.bounds.management_port:
             most += MANAGEMENT_CONNECTIONS
         if len(self.connections) > most:
-            self._refuse(self.bounds.refuse(BUSY))
+            self._refuse(BUSY)
         else:
             self._await_head()
 
@@ -164,7 +171,7 @@ class Connection(HttpToolsProtocol):
         self._stop_head_timer()
         self._unanswered += 1
         if not self.url.startswith((b"/", b"*")):
-            self._take_apart_absolute_form()
+            self.url, self.headers[:] = origin_form(self.url, self.headers)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -174,7 +181,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole, unless the parser has only skipped it for an `Upgrade`."""
-        skipped = self.parser.should_upgrade() and self._framing()
+        skipped = self.parser.should_upgrade() and framing(self.headers)
         if not self._is_muted and not skipped:
             super().on_message_complete()
 
@@ -189,7 +196,7 @@ class Connection(HttpToolsProtocol):
                 self.loop.call_later(self.bounds.stall_timeout, self.transport.abort)
         elif self._refusal is not None:
             if not self._unanswered:
-                self._refuse(self._refusal)
+                self._say_and_close(self._refusal)
         elif self._unparsed or self._is_in_head or self._has_ended:
             self.loop.call_soon(self._parse_rest)
         elif not self.pipeline:
@@ -270,10 +277,10 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stop:
             return self._pass_over_upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(self.bounds.refuse(NOT_HTTP))
+            self._refuse(NOT_HTTP)
             return False
         if self._is_in_head and self._overhead > LARGEST_HEAD:
-            self._refuse(self.bounds.refuse(LONG_HEAD))
+            self._refuse(LONG_HEAD)
             return False
         if self._overhead > self._most_overhead:
             self.transport.abort()
@@ -284,49 +291,38 @@ class Connection(HttpToolsProtocol):
         """Go on with a fresh parser that has seen the same head, less its `Upgrade`."""
         self.parser = httptools.HttpRequestParser(self)
         self._is_muted = True
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + self._framing() + b"\r\n")
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing(self.headers) + b"\r\n")
         self._is_muted = False
         return self._parse(rest) if rest else True
-
-    def _framing(self) -> bytes:
-        """The header line that says how the request's body is framed, empty where it has none."""
-        for name, value in self.headers:
-            if name == b"transfer-encoding" or (name == b"content-length" and int(value)):
-                return name + b": " + value + b"\r\n"
-        return b""
-
-    def _take_apart_absolute_form(self) -> None:
-        """`GET http://host/path`: the host counts, not the header Host (RFC 9112, 3.2.2)."""
-        url = httptools.parse_url(self.url)
-        if not url.host:
-            return
-        host = b"[%b]" % url.host if b":" in url.host else url.host
-        port = b":%d" % url.port if url.port else b""
-        self.headers[:] = [each for each in self.headers if each[0] != b"host"]
-        self.headers.append((b"host", host + port))
-        query = b"?" + url.query if url.query else b""
-        self.url = (url.path or b"/") + query
 
     # Endings
 
     def _is_idle(self) -> bool:
         return self._unanswered == 0
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, reason: str) -> None:
         """Say so and close: now, or behind the answers that are under way."""
         self._stop_head_timer()
-        if self._unanswered and self.cycle.more_body and self.pipeline:
-            self.pipeline.popleft()  # the request that is broken, and has not begun
-            self._unanswered -= 1
-        elif self._unanswered and self.cycle.more_body:
-            if self.cycle.response_started:
-                self.transport.abort()
-                return
-            self._unanswered = 0  # the request that is broken gets this answer
+        answer = self.bounds.refuse(reason)
+        if self._unanswered and self.cycle.more_body and not self._give_up_newest():
+            return
         if self._unanswered:
             self._refusal = answer
             self.flow.hold(back=True)
-            return
+        else:
+            self._say_and_close(answer)
+
+    def _give_up_newest(self) -> bool:
+        """The newest request will never be whole; false where its answer has begun, and is cut."""
+        if self.pipeline:
+            self.pipeline.popleft()
+        elif self.cycle.response_started:
+            self.transport.abort()
+            return False
+        self._unanswered -= 1
+        return True
+
+    def _say_and_close(self, answer: bytes) -> None:
         self.transport.write(answer)
         self.transport.close()
 
