@@ -62,7 +62,7 @@ class BodyReader:
         """
         if length is not None and length > self._max_body:
             raise self._too_large()
-        message = await (receive() if is_here else self._next(receive, self._timeout))
+        message = await (_connected(receive) if is_here else self._next(receive, self._timeout))
         body: bytes = message["body"]
         self._take(len(body), 0)
         if not message["more_body"]:
@@ -116,12 +116,17 @@ class BodyReader:
     async def _next(self, receive: Receive, seconds: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(max(seconds, 0)):
-                message: dict[str, Any] = await receive()
+                return await _connected(receive)
         except TimeoutError:
             raise BodyTimeout("The body did not arrive in time.") from None
-        if message["type"] == "http.disconnect":
-            raise IncompleteBody("The connection ended before the body was whole.")
-        return message
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body is larger than the {self._max_body} bytes taken here.")
+
+
+async def _connected(receive: Receive) -> dict[str, Any]:
+    """The next part of the body. Raises IncompleteBody where none will come."""
+    message: dict[str, Any] = await receive()
+    if message["type"] == "http.disconnect":
+        raise IncompleteBody("The connection ended before the body was whole.")
+    return message

@@ -34,6 +34,8 @@ SLICE = 4 * 1024
 """Bytes that are parsed at one time: how many requests can be in them is bounded."""
 FIRST_REQUEST = 0.5
 """Seconds that a connection which has asked nothing yet gets when the service stops."""
+MANAGEMENT_CONNECTIONS = 100
+"""Connections that the management port takes above all others together."""
 _CODING_OVERHEAD = 16
 """Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
 BUSY, NOT_HTTP, LONG_HEAD = "too-many", "not-http", "head-too-large"
@@ -53,9 +55,6 @@ class Bounds:
     """Notes that a connection is refused, for `BUSY`, `NOT_HTTP` or `LONG_HEAD`; what to say."""
 
 
-MANAGEMENT_CONNECTIONS = 100
-
-
 class _Flow(FlowControl):
     """Flow control in which reading can be held back, whoever wants it resumed."""
 
@@ -64,6 +63,8 @@ class _Flow(FlowControl):
         self._is_held = False
 
     def hold(self, *, back: bool) -> None:
+        if back == self._is_held:
+            return  # uvicorn may have paused reading for reasons of its own
         self._is_held = back
         if back:
             self.pause_reading()
@@ -169,10 +170,10 @@ class Connection(HttpToolsProtocol):
             return
         self._is_in_head = False
         self._stop_head_timer()
-        self._unanswered += 1
         if not self.url.startswith((b"/", b"*")):
             self.url, self.headers[:] = origin_form(self.url, self.headers)
         super().on_headers_complete()
+        self._unanswered += 1  # not before: a target that can't be parsed makes no request
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, which whoever reads it bounds."""

@@ -83,7 +83,7 @@ class Store:
             target.find_one({"_id": None}, {"_id": True})
 
     def watch(self, stopped: threading.Event) -> None:
-        """Try until the database has answered once, then tell the log of each loss and return.
+        """Try until the database has answered once, then log when it goes and comes back.
 
         Ends when `stopped` is set. Requests find out by themselves.
         """

@@ -189,6 +189,21 @@ def test_targets_and_heads(request_head: bytes, status: int) -> None:
         assert ask(server.port, request_head).status == status
 
 
+@pytest.mark.parametrize(
+    "target", [b"CONNECT x:80", b"GET http://[::1", b"GET ftp://h:99999/", b"FOO /", b"GET x"]
+)
+@pytest.mark.parametrize("behind", [b"", head("GET", "/?0")], ids=["first", "second"])
+def test_a_target_that_is_none_is_refused(target: bytes, behind: bytes) -> None:
+    """400 and a closed connection, also behind a request that is still answered."""
+    with tiny("sleeping") as server, connect(server.port) as connection:
+        connection.sendall(behind + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answers = b""
+        while more := connection.recv(100_000):
+            answers += more
+        assert answers.count(b"HTTP/1.1 200 OK") == bool(behind)
+        assert answers.endswith(b"Not HTTP.")
+
+
 def test_http_1_1_needs_a_host() -> None:
     """RFC 9112, section 3.2: 400 for a request without Host, whoever may ask."""
     with tiny("sleeping", auth="open") as server:
