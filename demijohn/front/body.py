@@ -24,16 +24,14 @@ class Held:
     """Bytes of bodies that this process holds at this time, all requests together."""
 
     limit: int
+    for_large: int
+    """What large bodies may take of it."""
     bytes: int = 0
 
     def take(self, size: int, before: int) -> None:
-        """Hold `size` more of a body of which `before` are held. Raises Overloaded.
-
-        A quarter of the limit is kept for small bodies, so that large ones that do not come to
-        an end can't shut out everybody else.
-        """
+        """Hold `size` more of a body of which `before` are held. Raises Overloaded."""
         is_small = before + size <= SMALL
-        if self.bytes + size > (self.limit if is_small else self.limit * 3 // 4):
+        if self.bytes + size > (self.limit if is_small else self.for_large):
             raise Overloaded("More request bodies are in flight than this process holds.")
         self.bytes += size
 
@@ -47,8 +45,11 @@ class BodyReader:
 
     def __init__(self, settings: Settings) -> None:
         """Take the bounds from the settings."""
-        self.held = Held(int(settings.max_bodies))
         self._max_body = int(settings.max_body)
+        # One whole body always fits. Beyond that a quarter is kept for small bodies, so that
+        # large ones that do not come to an end can't shut out everybody else.
+        limit = max(int(settings.max_bodies), self._max_body)
+        self.held = Held(limit, max(limit * 3 // 4, self._max_body))
         self._timeout = settings.body_timeout
         self._rate = int(settings.body_min_rate)
 
