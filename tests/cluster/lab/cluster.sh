@@ -3,7 +3,7 @@
 #   cluster.sh deps    install the Debian packages (needs one `apt-get update` before)
 #   cluster.sh build   compile what the cache lacks from Go modules (about 22 CPU-minutes when it is empty)
 #   cluster.sh up      control plane, metrics-server and a real node (containerd, kubelet, kube-proxy, CoreDNS, volumes)
-#   cluster.sh load IMAGE.tar   import an OCI or docker-save archive into containerd
+#   cluster.sh load IMAGE   import an image: an OCI or docker-save archive, or the tag of one that Docker has
 #   cluster.sh down    end it all; leaves bin/ and caches
 #   cluster.sh env         what a shell needs to use it: `eval "$(cluster.sh env)"`
 #   cluster.sh status
@@ -256,7 +256,9 @@ init() { # PID 1 of the cluster's PID namespace
   while :; do wait -n || true; sleep 1; done      # reap the orphans
 }
 
-load() { $CTR images import "$1" >/dev/null; }
+load() {
+  if [[ -f $1 ]]; then $CTR images import "$1" >/dev/null; else docker save "$1" | $CTR images import - >/dev/null; fi
+}
 
 up() {
   local t0=$SECONDS image
