@@ -151,7 +151,12 @@ class Settings(BaseModel):
     )
     url: str = Field(
         default="http://127.0.0.1:5000",
-        description="The service that `demijohn import` and `export` speak to.",
+        description="The service that `demijohn import`, `export` and `drill` speak to.",
+    )
+    drill_uri: str | None = Field(
+        default=None,
+        description="The database in which `demijohn drill` reads its own documents, past the "
+        "service. Unset: the one in the cluster, through a forwarded port.",
     )
 
     def environ(self) -> dict[str, str]:
