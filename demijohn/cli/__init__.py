@@ -17,6 +17,7 @@ class _Commands(click.Group):
         "serve": ("demijohn.cli.serve", "serve_command", "Run the service."),
         "import": ("demijohn.cli.importing", "import_command", "Send documents to a service."),
         "export": ("demijohn.cli.exporting", "export_command", "Fetch documents from a service."),
+        "drill": ("demijohn.cli.drill", "drill_command", "Prove promises on your own cluster."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -1,0 +1,85 @@
+"""The way to the database itself: a URI, or a forwarded port and the drill's own user."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from demijohn.drill.errors import DrillError
+from demijohn.drill.kubectl import Kubectl, KubectlError
+from demijohn.settings import Settings
+from demijohn.store.markers import Markers, MarkersError
+
+POD = "mongodb-0"
+SECRET = "flask-mongodb-auth"  # noqa: S105 (the name of an object)
+PASSWORD_KEY = "drill-password"  # noqa: S105 (the name of a key)
+USER = "demijohnDrill"
+_FORWARDED = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ")
+_PATIENCE = 20.0
+_ELSEWHERE = "For a database elsewhere, DEMIJOHN_DRILL_URI names it."
+
+
+@contextmanager
+def opened(kubectl: Kubectl, settings: Settings) -> Iterator[Markers]:
+    """The markers in the database, for as long as the context lasts. Raises DrillError."""
+    try:
+        if settings.drill_uri:
+            with Markers(settings.drill_uri, settings.database) as markers:
+                yield markers
+            return
+        password = _password(kubectl)
+        with _forwarded(kubectl) as port, Markers(_uri(port, password), settings.database) as each:
+            yield each
+    except MarkersError as error:
+        raise DrillError(f"The database for the drill's own look: {error}.") from None
+
+
+def _uri(port: int, password: str) -> str:
+    options = "directConnection=true&authSource=admin"
+    return f"mongodb://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/?{options}"
+
+
+def _password(kubectl: Kubectl) -> str:
+    try:
+        data = kubectl.get("secret", SECRET).get("data") or {}
+        return base64.b64decode(data[PASSWORD_KEY], validate=True).decode()
+    except KubectlError as error:
+        raise DrillError(f"No password for {USER}: {error.message}. {_ELSEWHERE}") from None
+    except (KeyError, binascii.Error, UnicodeDecodeError):
+        raise DrillError(
+            f"The Secret {SECRET} has no usable key {PASSWORD_KEY}, with which the drill reads "
+            f"its documents in the database. {_ELSEWHERE}"
+        ) from None
+
+
+@contextmanager
+def _forwarded(kubectl: Kubectl) -> Iterator[int]:
+    """A free port of this machine that leads to the database's."""
+    process = kubectl.start("port-forward", f"pod/{POD}", ":27017")
+    # Whatever happens to the cluster, nobody waits for its first line for ever.
+    timer = threading.Timer(_PATIENCE, process.kill)
+    timer.start()
+    try:
+        port = _port(process)
+        timer.cancel()
+        yield port
+    finally:
+        timer.cancel()
+        process.terminate()
+        process.communicate()
+
+
+def _port(process: subprocess.Popen[bytes]) -> int:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if found := _FORWARDED.match(line):
+            return int(found[1])
+    said = process.stderr.read().decode("utf-8", "replace").strip()
+    raise DrillError(f"No way to the database in {POD}: {said or 'port-forward gave no port'}.")

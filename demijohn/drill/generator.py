@@ -1,0 +1,202 @@
+"""The process that makes the load, as the drill holds it: its lines, its steering, its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from demijohn.drill import job
+from demijohn.drill.errors import DrillError
+from demijohn.drill.kubectl import Kubectl
+from demijohn.drill.load import Plan
+from demijohn.drill.outcomes import Burst, Line, Result, Second
+
+_PATIENCE_AT_START = 120.0
+_PATIENCE_AT_END = 60.0
+_POLL = 0.05
+
+Steer = Callable[[signal.Signals], None]
+
+
+@dataclass(frozen=True, slots=True)
+class InCluster:
+    """That the load is to be a Job."""
+
+    kubectl: Kubectl
+    image: str
+    deadline: float
+    """Seconds after which the cluster ends it in any case."""
+
+
+class Generator:
+    """Reads a generator's lines as they come. Usable from several threads."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        steer: Steer,
+        reread: Callable[[], bytes] | None = None,
+    ) -> None:
+        """Take the process whose output the lines are, and a way to send it signals.
+
+        `reread` gives all lines again, where what is read may break before the generator ends.
+        """
+        self.seconds: list[Second] = []
+        self.burst: Burst | None = None
+        self._result: Result | None = None
+        self._said: list[str] = []
+        self._process = process
+        self._steer = steer
+        self._reread = reread
+        self._origin: float | None = None
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def clock(self) -> float:
+        """Seconds since the load began, by its own count; 0 before that."""
+        return 0.0 if self._origin is None else time.monotonic() - self._origin
+
+    def wait_for_load(self) -> None:
+        """Return once it has made load for a second. Raises DrillError where it ends instead."""
+        deadline = time.monotonic() + _PATIENCE_AT_START
+        while not self.seconds:
+            self.check()
+            if time.monotonic() > deadline:
+                raise DrillError("The load did not begin.")
+            time.sleep(_POLL)
+
+    def check(self) -> None:
+        """Raise DrillError if it has ended without being told to."""
+        if self._process.poll() is not None and self._result is None:
+            self._join()
+            if self._result is None:
+                raise DrillError(self._why())
+
+    def step_up(self) -> None:
+        """Have it raise the rate by a step."""
+        self._steer(signal.SIGUSR1)
+
+    def fall(self) -> None:
+        """Have it go down to its lowest rate."""
+        self._steer(signal.SIGUSR2)
+
+    def finish(self) -> Result:
+        """End the load and return its result. Raises DrillError where there is none."""
+        if self._process.poll() is None:
+            self._steer(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE_AT_END)
+        self._join()
+        if self._result is None and self._reread is not None:
+            self.seconds.clear()
+            for line in self._reread().splitlines():
+                self._take(line)
+        if self._result is None:
+            raise DrillError(self._why())
+        return self._result
+
+    def kill(self) -> None:
+        """End it without a result, if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._take(line)
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._said.append(line.decode("utf-8", "replace").rstrip())
+
+    def _take(self, text: bytes) -> None:
+        try:
+            line = Line.model_validate_json(text)
+        except ValidationError:
+            self._said.append(text.decode("utf-8", "replace").rstrip())
+            return
+        if line.second is not None:
+            # The least delayed line is nearest to the truth.
+            origin = time.monotonic() - line.second.at - 1
+            self._origin = origin if self._origin is None else min(self._origin, origin)
+            self.seconds.append(line.second)
+        self.burst = line.burst or self.burst
+        self._result = line.result or self._result
+        if line.error is not None:
+            self._said.append(line.error)
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(_PATIENCE_AT_END)
+
+    def _why(self) -> str:
+        said = " / ".join(self._said[-3:])
+        return f"The load ended without a result: {said or 'it said nothing'}"
+
+
+@contextmanager
+def generating(plan: Plan, inside: InCluster | None) -> Iterator[Generator]:
+    """A generator that carries the plan out, here or in the cluster, for this context's time."""
+    if inside is None:
+        process = subprocess.Popen(  # noqa: S603 (this program itself)
+            [sys.executable, "-m", "demijohn", *arguments(plan)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        yield from _held(Generator(process, process.send_signal))
+        return
+    name = f"{job.LABEL}-{plan.run.lower()}"
+    kubectl = inside.kubectl
+    try:
+        manifest = job.manifest(name, inside.image, arguments(plan), inside.deadline)
+        pod = job.create(kubectl, manifest)
+        yield from _held(_following(kubectl, pod))
+    finally:
+        job.delete(kubectl, name)
+
+
+def _following(kubectl: Kubectl, pod: str) -> Generator:
+    def steer(number: signal.Signals) -> None:
+        # It is the container's first process; any image that has Python has a shell.
+        kill = f"kill -{number.name.removeprefix('SIG')} 1"
+        kubectl.run("exec", pod, "--", "sh", "-c", kill)
+
+    process = kubectl.start("logs", "--follow", pod)
+    return Generator(process, steer, lambda: kubectl.run("logs", pod))
+
+
+def _held(generator: Generator) -> Iterator[Generator]:
+    try:
+        yield generator
+    finally:
+        generator.kill()
+
+
+def arguments(plan: Plan) -> list[str]:
+    """The words after `demijohn` that make a load by this plan."""
+    words = [
+        *("drill", "load", "--url", plan.url, "--run", plan.run),
+        *("--rate", f"{plan.rate:g}", "--max-rate", f"{plan.highest:g}"),
+        *("--low-rate", f"{plan.lowest:g}"),
+    ]
+    words += ["--streams"] if plan.has_streams else []
+    words += ["--burst"] if plan.has_burst else []
+    words += [] if plan.seconds is None else ["--seconds", f"{plan.seconds:g}"]
+    return words

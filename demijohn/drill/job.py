@@ -1,0 +1,101 @@
+"""The Job that makes the load from inside the cluster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from demijohn.drill.errors import DrillError
+from demijohn.drill.kubectl import Kubectl
+
+URL = "http://flask-service:5000"
+LABEL = "demijohn-drill"
+_PATIENCE = 120.0
+"""Seconds for the pod to start; an image may have to be fetched."""
+_HOPELESS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
+     "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)  # fmt: skip
+
+
+def manifest(name: str, image: str, arguments: list[str], deadline: float) -> dict[str, Any]:
+    """A Job that passes the Pod Security level `restricted`.
+
+    The arguments are those of `demijohn`; after `deadline` seconds the cluster ends the pod,
+    should nobody else.
+    """
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": {"app": LABEL}},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": int(deadline),
+            "ttlSecondsAfterFinished": 600,
+            "template": {
+                "metadata": {"labels": {"app": LABEL}},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "automountServiceAccountToken": False,
+                    "terminationGracePeriodSeconds": 30,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [_container(image, arguments)],
+                    "volumes": [{"name": "tmp", "emptyDir": {}}],
+                },
+            },
+        },
+    }
+
+
+def _container(image: str, arguments: list[str]) -> dict[str, Any]:
+    return {
+        "name": "load",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["demijohn", *arguments],
+        # Requests low, for a small cluster; a limit that a thousand requests a second fit below.
+        "resources": {
+            "requests": {"cpu": "200m", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (in the pod)
+    }
+
+
+def create(kubectl: Kubectl, job: dict[str, Any]) -> str:
+    """Create the Job; the name of its pod once that runs. Raises DrillError."""
+    name = job["metadata"]["name"]
+    kubectl.run("create", "-f", "-", feed=orjson.dumps(job))
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        pods = kubectl.get("pods", "-l", f"job-name={name}")["items"]
+        if pods and _has_started(pods[0]):
+            return str(pods[0]["metadata"]["name"])
+        time.sleep(0.5)
+    raise DrillError(f"The Job's pod does not start; `kubectl describe job {name}` says why.")
+
+
+def _has_started(pod: dict[str, Any]) -> bool:
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses") or []:
+        waiting = container.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in _HOPELESS:
+            raise DrillError(
+                f"The Job's pod can't start: {waiting['reason']}: {waiting.get('message', '')}"
+            )
+    return status.get("phase") in ("Running", "Succeeded", "Failed")
+
+
+def delete(kubectl: Kubectl, name: str) -> None:
+    """Delete the Job and its pod; nothing where it is gone already."""
+    kubectl.run("delete", "job", name, "--ignore-not-found", "--wait=false")

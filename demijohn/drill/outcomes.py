@@ -1,0 +1,164 @@
+"""What a load run hands on: lines of one second each, then one line with the whole result.
+
+The lines are JSON (NDJSON): `{"second": …}`, `{"burst": …}`, `{"result": …}`, or `{"error": …}`
+where the load could not start. Times are seconds since the run began, latencies milliseconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from demijohn.drill.ranges import Pair
+
+
+class Failure(StrEnum):
+    """How one request failed. There is nothing between these and the answer asked for."""
+
+    REFUSED = "refused"
+    """Nobody listened."""
+    UNREACHABLE = "unreachable"
+    """The connection could not be made for another reason."""
+    RESET = "reset"
+    """The connection was reset before any byte of the answer."""
+    CLOSED = "closed"
+    """The connection was closed before any byte of the answer."""
+    TIMED_OUT = "timed-out"
+    """Nothing came for as long as the client waits."""
+    SERVER_ERROR = "5xx"
+    """The answer's status was 500 or above."""
+    UNEXPECTED = "unexpected"
+    """Any other answer than the one asked for, or none in HTTP."""
+    SHORT = "short"
+    """The connection ended in the middle of the answer, or the answer was not all there."""
+
+
+class Lane(StrEnum):
+    """How a request travels."""
+
+    KEEP_ALIVE = "keep-alive"
+    ONE_SHOT = "one-shot"
+    STREAM = "stream"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Second(_Model):
+    """What happened in one second."""
+
+    at: int
+    rate: float
+    """What the generator was told to offer, requests a second."""
+    offered: int
+    """Requests that became due."""
+    done: int
+    """Requests that ended well."""
+    failed: int
+    late: float
+    """Most milliseconds that a request waited at the client beyond the moment it was due."""
+    p50: float | None = None
+    """Of the requests that ended well, from the moment each was due."""
+    p99: float | None = None
+
+
+class Failed(_Model):
+    """Failures of one kind in one lane in one second."""
+
+    second: int
+    lane: Lane
+    kind: Failure
+    count: int
+
+
+class LaneUse(_Model):
+    """What one keep-alive lane did."""
+
+    requests: int
+    connections: int
+    seconds: list[Pair]
+    """Those in which it got a good answer, as ranges."""
+
+
+class StreamUse(_Model):
+    """One streamed `GET /data`: read slowly from `began` to `fast`, then as fast as it comes."""
+
+    began: float
+    fast: float
+    ended: float
+    bytes: int
+    failure: Failure | None = None
+
+
+class Latency(_Model):
+    """Of the requests of one lane that ended well."""
+
+    count: int
+    p50: float
+    p99: float
+    longest: float
+
+
+class Burst(_Model):
+    """The guide's own `hey -n 1000 -c 10`."""
+
+    requests: int
+    clients: int
+    seconds: float
+    failed: int
+
+
+class Result(_Model):
+    """A whole run."""
+
+    run: str
+    seconds: float
+    """From the first request to the moment the load was told to stop."""
+    full_load: float
+    """Of these, those before it fell to its lowest rate."""
+    offered: int
+    offered_at_full: int
+    done: int
+    done_at_full: int
+    late: int
+    """Requests that the generator itself sent more than a second after they were due."""
+    unsent: int
+    """Requests that were due and were not sent before the end."""
+    failures: list[Failed]
+    statuses: dict[str, int]
+    """Failed answers by their status."""
+    acknowledged: list[Pair]
+    """Markers whose POST was answered 201."""
+    unknown: list[Pair]
+    """Markers whose POST failed: they may be in the database or not."""
+    lanes: list[LaneUse]
+    streams: list[StreamUse]
+    ballast: int
+    latency: dict[Lane, Latency]
+    idle_closes: int
+    """Keep-alive connections that the service closed, unannounced, while no request was on them:
+    no failure, but one that was only just avoided."""
+
+    @property
+    def failed(self) -> int:
+        """Failures of every kind."""
+        return sum(each.count for each in self.failures)
+
+    def by_kind(self) -> dict[Lane, dict[Failure, int]]:
+        """Failures added up by lane and kind."""
+        table: dict[Lane, dict[Failure, int]] = {}
+        for each in self.failures:
+            kinds = table.setdefault(each.lane, {})
+            kinds[each.kind] = kinds.get(each.kind, 0) + each.count
+        return table
+
+
+class Line(_Model):
+    """One line of the output; exactly one member is set."""
+
+    second: Second | None = None
+    burst: Burst | None = None
+    result: Result | None = None
+    error: str | None = None

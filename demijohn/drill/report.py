@@ -1,0 +1,235 @@
+"""The report of a drill: Markdown for people, JSON for programs, an SVG to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from demijohn import __version__
+from demijohn.drill import plot
+from demijohn.drill.autoscale import burst_remark
+from demijohn.drill.data import Step
+from demijohn.drill.errors import DrillError
+from demijohn.drill.outcomes import Failure, Lane
+from demijohn.drill.run import Run
+from demijohn.drill.verdict import Outcome, Scaling, Verdict, was_open
+
+Row = tuple[str, ...]
+WORDS = {
+    Outcome.HELD: "held",
+    Outcome.BROKEN: "broken",
+    Outcome.INCONCLUSIVE: "inconclusive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a drill has to say."""
+
+    drill: str
+    name: str
+    """The run's."""
+    url: str
+    began: datetime
+    verdict: Verdict
+    run: Run | None = None
+    scaling: Scaling | None = None
+    steps: tuple[Step, ...] = ()
+
+
+def write(report: Report, directory: Path) -> list[Path]:
+    """Write the files; their paths. Raises DrillError where the directory can't be written."""
+    texts = {"report.md": markdown(report), "report.json": as_json(report)}
+    if report.run is not None:
+        texts["report.svg"] = plot.render(f"demijohn drill {report.drill}", report.run)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (directory / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DrillError(f"{directory} can't be written: {error.strerror}.") from None
+    return [directory / name for name in texts]
+
+
+def as_json(report: Report) -> str:
+    """Everything, for programs."""
+    run = report.run
+    value: dict[str, Any] = {
+        "drill": report.drill,
+        "run": report.name,
+        "url": report.url,
+        "began": report.began.isoformat(),
+        "version": __version__,
+        "verdict": WORDS[report.verdict.outcome],
+        "broken": report.verdict.broken,
+        "missed": report.verdict.missed,
+    }
+    if report.steps:
+        value["steps"] = [asdict(each) for each in report.steps]
+    if report.scaling is not None:
+        value["scaling"] = asdict(report.scaling)
+    if run is not None:
+        value |= _run_members(run)
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _run_members(run: Run) -> dict[str, Any]:
+    account = run.account
+    return {
+        "result": run.result.model_dump(mode="json"),
+        "burst": run.burst and run.burst.model_dump(mode="json"),
+        "markers": account
+        and {
+            "acknowledged": account.acknowledged,
+            "found": account.found,
+            "lost": account.lost.pairs(),
+            "doubled": account.doubled.pairs(),
+            "unknown_found": account.unknown_found.pairs(),
+            "unexplained": account.unexplained.pairs(),
+        },
+        "notes": run.notes,
+        "pods_before": sorted(run.uids_before),
+        "pods_after": sorted(run.uids_after),
+        "endings": [asdict(each) for each in run.endings],
+        "marks": [asdict(each) for each in run.marks],
+        "samples": [asdict(each) for each in run.samples],
+        "seconds": [each.model_dump(mode="json") for each in run.seconds],
+    }
+
+
+def markdown(report: Report) -> str:
+    """The report for people."""
+    began = f"{report.began:%Y-%m-%d %H:%M %Z}"
+    lines = [
+        f"# demijohn drill {report.drill}: {WORDS[report.verdict.outcome]}",
+        "",
+        f"Run `{report.name}` of {began} against {report.url}, demijohn {__version__}.",
+        "",
+        *(f"- Broken: {each}." for each in report.verdict.broken),
+        *(f"- Not put to the test: {each}." for each in report.verdict.missed),
+    ]
+    if report.steps:
+        rows = [(each.what, each.result, "yes" if each.holds else "no") for each in report.steps]
+        lines += ["", *table(("What", "Result", "As promised"), rows)]
+    if report.scaling is not None:
+        lines += ["", *table(("Autoscaling", ""), scaling_rows(report.scaling))]
+    if report.run is not None:
+        lines += _run_lines(report.run)
+    return "\n".join([*lines, ""])
+
+
+def summary(report: Report) -> list[str]:
+    """The figures of the report as lines for a terminal."""
+    rows: list[Row] = [(each.what, each.result) for each in report.steps]
+    rows += scaling_rows(report.scaling) if report.scaling is not None else []
+    rows += load_rows(report.run) if report.run is not None else []
+    width = max((len(row[0]) for row in rows), default=0)
+    return [f"{row[0]:{width}}  {row[1]}" for row in rows]
+
+
+def _run_lines(run: Run) -> Iterator[str]:
+    yield from ("", "![load, replicas, latency and failures over time](report.svg)", "")
+    yield from table(("Load", ""), load_rows(run))
+    failures = list(failure_rows(run))
+    if failures:
+        yield from ("", *table(("Failed", "how", "count", "first and last second"), failures))
+    yield from ("", *table(("Latency, ms", "requests", "p50", "p99", "longest"), _latencies(run)))
+    if run.endings:
+        head = ("Pod told to end", "at, s", "gone at, s", "streams open", "by its own metrics")
+        yield from ("", *table(head, _endings(run)))
+    if run.burst is not None:
+        yield from ("", burst_remark(run.burst))
+    yield from ("", *(f"- {each.at:.0f} s: {each.text}" for each in run.marks))
+    yield from (f"- {note}" for note in run.notes)
+    yield from ("", _HOW)
+
+
+_HOW = (
+    "Counted at the client: each request was sent once, and every refused, reset, closed, "
+    "timed-out, 5xx, unexpected or short answer is a failure. Latency counts from the moment that "
+    "a request was due. The markers were read in the database, past the service."
+)
+
+
+def load_rows(run: Run) -> list[Row]:
+    """The figures of the load."""
+    result, account = run.result, run.account
+    span = result.full_load or 1
+    uses = [lane.requests for lane in result.lanes]
+    rows: list[Row] = [
+        ("seconds of load", f"{result.seconds:.1f}"),
+        ("requests offered", f"{result.offered}"),
+        ("requests answered well", f"{result.done}"),
+        ("requests failed", f"{result.failed}"),
+        ("offered a second, at full load", f"{result.offered_at_full / span:.1f}"),
+        ("achieved a second, at full load", f"{result.done_at_full / span:.1f}"),
+        ("sent over a second late, or not at all", f"{result.late} + {result.unsent}"),
+        ("keep-alive lanes, least and most requests", f"{len(uses)}: {min(uses)}, {max(uses)}"),
+        ("keep-alive connections", f"{sum(lane.connections for lane in result.lanes)}"),
+        ("idle connections closed unannounced", f"{result.idle_closes}"),
+        ("streams read to their end", f"{_whole_streams(run)} of {len(result.streams)}"),
+    ]
+    if account is not None:
+        rows += [
+            ("markers acknowledged", f"{account.acknowledged}"),
+            ("markers in the database", f"{account.found}"),
+            ("lost", f"{len(account.lost)}"),
+            ("doubled", f"{len(account.doubled)}"),
+            ("of failed requests, and there", f"{len(account.unknown_found)}"),
+        ]
+    return rows
+
+
+def failure_rows(run: Run) -> Iterator[Row]:
+    """How requests failed, by lane and kind."""
+    spans: dict[tuple[Lane, Failure], list[int]] = {}
+    for each in run.result.failures:
+        spans.setdefault((each.lane, each.kind), []).append(each.second)
+    counts = run.result.by_kind()
+    for (lane, kind), seconds in spans.items():
+        count = counts[lane][kind]
+        yield (lane.value, kind.value, f"{count}", f"{min(seconds)}, {max(seconds)}")
+
+
+def scaling_rows(scaling: Scaling) -> list[Row]:
+    """What the autoscaler did."""
+    way = " → ".join(map(str, (scaling.least, *scaling.sizes)))
+    took = scaling.seconds_to_most
+    return [
+        ("limits", f"{scaling.least} to {scaling.most} at {scaling.target} % CPU"),
+        ("most CPU seen", f"{scaling.peak_utilization} %"),
+        ("by the autoscaler's own events", way),
+        (
+            f"from load to replica {scaling.most} ready",
+            "never" if took is None else f"{took:.0f} s",
+        ),
+        (f"back to {scaling.least}", "yes" if scaling.back else "no"),
+    ]
+
+
+def table(head: Row, rows: Iterable[Row]) -> list[str]:
+    """A table in Markdown."""
+    cells = [head, ("---",) * len(head), *rows]
+    return [f"| {' | '.join(each.replace('|', '/') for each in row)} |" for row in cells]
+
+
+def _latencies(run: Run) -> Iterator[Row]:
+    for lane, each in run.result.latency.items():
+        yield (lane.value, f"{each.count}", f"{each.p50:g}", f"{each.p99:g}", f"{each.longest:g}")
+
+
+def _endings(run: Run) -> Iterator[Row]:
+    for each in run.endings:
+        streams = sum(was_open(stream, each.at) for stream in run.result.streams)
+        own = "unknown" if each.streams is None else f"{each.streams}"
+        gone = "–" if each.gone is None else f"{each.gone:.0f}"
+        yield (each.name, f"{each.at:.0f}", gone, f"{streams}", own)
+
+
+def _whole_streams(run: Run) -> int:
+    return sum(stream.failure is None for stream in run.result.streams)

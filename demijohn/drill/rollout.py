@@ -1,0 +1,71 @@
+"""`drill rollout`: a rolling restart under load loses no request and no document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from demijohn.drill.load import Plan
+from demijohn.drill.run import Run, Scene, Setup, under_load
+from demijohn.drill.verdict import Verdict, judge, judge_rollouts
+
+BEFORE, AFTER = 8.0, 8.0
+"""Seconds of load before the first restart and after the last: lanes and streams get going."""
+_GONE_WITHIN = 120.0
+
+
+@dataclass(slots=True)
+class Rolled:
+    """How far the rollouts came."""
+
+    done: int = 0
+
+
+def drill_rollout(setup: Setup, plan: Plan, times: int, timeout: float) -> tuple[Run, Verdict]:
+    """Restart the Deployment so many times under load, each within `timeout` seconds."""
+    rolled = Rolled()
+    run = under_load(setup, plan, rolling(times, timeout, rolled))
+    verdict = judge(run).and_also(
+        judge_rollouts(rolled.done, times, run.uids_before, run.uids_after)
+    )
+    return run, verdict
+
+
+def rolling(times: int, timeout: float, rolled: Rolled) -> Callable[[Scene], None]:
+    """The action: the restarts, one after another; it ends early where one does not come through.
+
+    `rolled` counts those that did.
+    """
+
+    def action(scene: Scene) -> None:
+        scene.wait(BEFORE)
+        for number in range(1, times + 1):
+            scene.mark(f"rollout {number} of {times} begins")
+            if not _roll(scene, timeout):
+                scene.mark(f"rollout {number} did not come to an end within {timeout:.0f} s")
+                break
+            rolled.done += 1
+            scene.mark(f"rollout {number} is done, and its old pods are gone")
+        scene.wait(AFTER)
+
+    return action
+
+
+def _roll(scene: Scene, timeout: float) -> bool:
+    kubectl = scene.setup.kubectl
+    name = f"deployment/{scene.setup.deployment.name}"
+    old = {pod.uid for pod in scene.now.pods}
+    kubectl.run("rollout", "restart", name)
+    status = kubectl.start("rollout", "status", name, f"--timeout={timeout:.0f}s")
+    try:
+        scene.wait_until(lambda: status.poll() is not None, timeout + 10)
+    finally:
+        status.kill()
+        status.communicate()
+    if status.returncode != 0:
+        return False
+    return scene.wait_until(lambda: not _still_there(scene, old), _GONE_WITHIN)
+
+
+def _still_there(scene: Scene, uids: set[str]) -> set[str]:
+    return {pod.uid for pod in scene.now.pods} & uids

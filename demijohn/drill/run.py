@@ -1,0 +1,292 @@
+"""Load, and something that happens meanwhile: the part that every drill under load shares."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from demijohn.drill import database
+from demijohn.drill.account import Account, settle
+from demijohn.drill.cluster import Deployment, Hpa, Pod, read_hpa, read_pods, streams_on
+from demijohn.drill.errors import DrillError
+from demijohn.drill.generator import Generator, InCluster, generating
+from demijohn.drill.kubectl import Kubectl, KubectlError
+from demijohn.drill.load import Plan
+from demijohn.drill.outcomes import Burst, Result, Second
+from demijohn.drill.ranges import Ranges
+from demijohn.settings import Settings
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the cluster."""
+_MISSES = 15
+"""Looks that may fail in a row: an API server may be busy, or be restarted."""
+_TICK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the cluster, `at` seconds after the load began."""
+
+    at: float
+    pods: tuple[Pod, ...]
+    hpa: Hpa | None
+
+    @property
+    def ready(self) -> int:
+        """Pods that are ready and have not been told to end."""
+        return sum(pod.is_ready and not pod.is_ending for pod in self.pods)
+
+
+@dataclass(slots=True)
+class Ending:
+    """A pod that was told to end while there was load."""
+
+    name: str
+    uid: str
+    at: float
+    """When that was first seen, at most a look late."""
+    streams: int | None = None
+    """Streams that it had under way then, by its own metrics; None where they can't be read."""
+    gone: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that the drill did or saw."""
+
+    at: float
+    text: str
+
+
+class View(Protocol):
+    """Who is shown how it goes."""
+
+    def show(self, second: Second | None, sample: Sample | None) -> None:
+        """The newest figures; called a few times a second."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a drill works with."""
+
+    kubectl: Kubectl
+    deployment: Deployment
+    settings: Settings
+    view: View
+    inside: InCluster | None = None
+    has_hpa: bool = False
+    keeps: bool = False
+    """Whether the run's documents stay in the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a run under load gave."""
+
+    result: Result
+    seconds: list[Second]
+    burst: Burst | None
+    samples: list[Sample]
+    endings: list[Ending]
+    marks: list[Mark]
+    account: Account | None
+    """None where the database could not be read afterwards; `notes` says why."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def uids_before(self) -> set[str]:
+        """The pods at the first look."""
+        return {pod.uid for pod in self.samples[0].pods}
+
+    @property
+    def uids_after(self) -> set[str]:
+        """The pods at the last look, those that were still ending left out."""
+        return {pod.uid for pod in self.samples[-1].pods if not pod.is_ending}
+
+
+class Watch:
+    """Looks at the cluster once a second, in a thread of its own."""
+
+    def __init__(self, setup: Setup, clock: Callable[[], float]) -> None:
+        """Take the clock of the load."""
+        self.samples: list[Sample] = []
+        self.endings: dict[str, Ending] = {}
+        self._setup = setup
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._misses = 0
+        self._fault: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Take the first look here, so that what is wrong is known at once, then go on."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what ended the looking, if anything did."""
+        if self._fault is not None:
+            raise self._fault
+
+    def look(self) -> None:
+        """Take one look. Raises DrillError."""
+        kubectl = self._setup.kubectl
+        pods = tuple(read_pods(kubectl, self._setup.deployment.selector))
+        at = self._clock()
+        self._note_endings(pods, at)
+        hpa = read_hpa(kubectl) if self._setup.has_hpa else None
+        self.samples.append(Sample(at, pods, hpa))
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY):
+            try:
+                self.look()
+                self._misses = 0
+            except KubectlError as error:
+                self._misses += 1
+                if self._misses >= _MISSES:
+                    self._fault = error
+                    return
+            except Exception as error:  # noqa: BLE001 (handed to the thread that waits)
+                self._fault = error
+                return
+
+    def _note_endings(self, pods: tuple[Pod, ...], at: float) -> None:
+        there = {pod.uid for pod in pods}
+        before = self.samples[-1].pods if self.samples else ()
+        for pod in [*pods, *(pod for pod in before if pod.uid not in there)]:
+            if pod.uid in self.endings or (pod.uid in there and not pod.is_ending):
+                continue
+            ending = self.endings.setdefault(pod.uid, Ending(pod.name, pod.uid, at))
+            if pod.uid in there:
+                ending.streams = streams_on(self._setup.kubectl, pod.name)
+        for uid, ending in self.endings.items():
+            if uid not in there and ending.gone is None:
+                ending.gone = at
+
+
+class Scene:
+    """What an action under load can see and do."""
+
+    def __init__(self, setup: Setup, generator: Generator, watch: Watch) -> None:
+        """Take the parts."""
+        self.setup = setup
+        self.generator = generator
+        self.watch = watch
+        self.marks: list[Mark] = []
+
+    @property
+    def now(self) -> Sample:
+        """The newest look at the cluster."""
+        return self.watch.samples[-1]
+
+    def mark(self, text: str) -> None:
+        """Note what happens now, for the report and for who looks on."""
+        at = self.generator.clock()
+        self.marks.append(Mark(at, text))
+        self.setup.view.say(f"{at:5.0f} s  {text}")
+
+    def wait(self, seconds: float) -> None:
+        """Let the load go on for so long."""
+        deadline = time.monotonic() + seconds
+        self.wait_until(lambda: time.monotonic() >= deadline, seconds + 60)
+
+    def wait_until(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Let the load go on until `met` is true; False if that takes more than `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not met():
+            if time.monotonic() >= deadline:
+                return False
+            self.generator.check()
+            self.watch.check()
+            seen = self.generator.seconds
+            self.setup.view.show(seen[-1] if seen else None, self.now)
+            time.sleep(_TICK)
+        return True
+
+
+def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
+    """Make the load, have the action happen, and account for every request afterwards.
+
+    The action gets the scene once the load runs; when it returns, the load ends. The documents
+    of the run are deleted unless they are to be kept. Raises DrillError where anything but the
+    service stands in the way.
+    """
+    # Before any load: a drill that can't count its markers afterwards need not begin.
+    with database.opened(setup.kubectl, setup.settings) as markers:
+        markers.check()
+    try:
+        run = _loaded(setup, plan, action)
+    except BaseException:
+        _clean_up(setup, plan.run)
+        raise
+    return _accounted(setup, run)
+
+
+def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
+    with generating(plan, setup.inside) as generator:
+        watch = Watch(setup, generator.clock)
+        try:
+            generator.wait_for_load()
+            watch.start()
+            scene = Scene(setup, generator, watch)
+            action(scene)
+        finally:
+            watch.stop()
+        result = generator.finish()
+        watch.look()
+    return Run(
+        result=result,
+        seconds=generator.seconds,
+        burst=generator.burst,
+        samples=watch.samples,
+        endings=list(watch.endings.values()),
+        marks=scene.marks,
+        account=None,
+    )
+
+
+def _accounted(setup: Setup, run: Run) -> Run:
+    result, notes = run.result, list(run.notes)
+    account = None
+    try:
+        with database.opened(setup.kubectl, setup.settings) as markers:
+            acknowledged, unknown = Ranges(result.acknowledged), Ranges(result.unknown)
+            account = settle(acknowledged, unknown, markers.numbers(result.run))
+            if not setup.keeps:
+                markers.delete(result.run)
+    except DrillError as error:
+        notes.append(str(error))
+    return Run(
+        result=result,
+        seconds=run.seconds,
+        burst=run.burst,
+        samples=run.samples,
+        endings=run.endings,
+        marks=run.marks,
+        account=account,
+        notes=notes,
+    )
+
+
+def _clean_up(setup: Setup, run: str) -> None:
+    """Take away what a run that broke off has left, as far as that can be done."""
+    if setup.keeps:
+        return
+    try:
+        with database.opened(setup.kubectl, setup.settings) as markers:
+            markers.delete(run)
+    except DrillError as error:
+        setup.view.say(f"The documents of run {run} are still in the database: {error}")
