@@ -8,12 +8,12 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
     --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
     $(if $(UPGRADE),--upgrade)
 
-.PHONY: help run setup dev test lint format unit contract process soak bench lock clean
+.PHONY: help run setup dev test lint format unit contract process cluster test-cluster soak soak-cluster bench lock clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## This list
-	@sed -n 's/^\([a-z][a-z ]*\):.*## /\1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z][a-z -]*\):.*## /\1\t/p' Makefile | expand -t 24
 
 run: ## Start the service, with the embedded database unless MONGODB_URI is set (ARGS='--port 8000')
 	@tools/venv.sh run
@@ -42,8 +42,18 @@ unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	    "database, which is not to be had here: see above." >&2; exit 1; }
 	@$(BIN)/python -m pytest -q -m 'not soak' $(if $(K),-k '$(K)') tests/$@
 
+cluster: dev ## Bring up a one-node Kubernetes with our images, where CLUSTER_LOAD names no other way
+	@tests/cluster/run.sh up
+
+test-cluster: cluster ## The manifests and drills on a real Kubernetes (KEEP=1 leaves it up)
+	@tests/cluster/run.sh test $(if $(K),-k '$(K)') tests/cluster; code=$$?; \
+	    $(if $(KEEP),,tests/cluster/run.sh down;) exit $$code
+
 soak: dev ## The same promises at the sizes that are reported
-	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m pytest -m soak --ignore=tests/cluster
+
+soak-cluster: cluster ## The drills at the sizes that are reported, on a real Kubernetes
+	@tests/cluster/run.sh soak tests/cluster
 
 bench: ## Measure beside the guide's own code; prints a table
 	@tools/venv.sh bench

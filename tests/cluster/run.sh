@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The cluster tests from nothing to nothing. On a cluster of yours, the current kubectl context, say how
+# it takes an image: CLUSTER_LOAD='minikube image load', 'kind load docker-image'; and where its node
+# ports answer: CLUSTER_NODE="$(minikube ip)" [127.0.0.1]. Without CLUSTER_LOAD the cluster and the
+# Docker engine of tests/cluster/lab are brought up (Debian, root, Go 1.26, gcc).
+#   run.sh up               cluster, engine, images built and loaded; does again only what is missing
+#   run.sh test [ARGS]      pytest on it
+#   run.sh down             end what `up` started
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+LAB=tests/cluster/lab
+VERSION=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' demijohn/__init__.py)
+
+use_lab() {
+  eval "$("$LAB/cluster.sh" env)"
+  eval "$("$LAB/engine.sh" env)"
+  export CLUSTER_LOAD="$LAB/cluster.sh load" CLUSTER_LAB=1
+}
+
+lab_up() {
+  command -v dockerd containerd runc debootstrap iptables conntrack >/dev/null || {
+    "$LAB/cluster.sh" deps && "$LAB/engine.sh" deps
+  } >/dev/null
+  "$LAB/cluster.sh" build
+  "$LAB/cluster.sh" up
+  "$LAB/engine.sh" up
+}
+
+images() {
+  local context
+  context=$(mktemp -d)
+  cp -r tests/support/standin tests/cluster/standin/Dockerfile requirements-embedded.txt "$context"
+  docker build ${CLUSTER_BUILD:-} -q -t "flask-mongodb-app:$VERSION" . >/dev/null
+  docker build ${CLUSTER_BUILD:-} -q -t "mongodb-standin:$VERSION" "$context" >/dev/null
+  rm -rf "$context"
+  local image
+  for image in flask-mongodb-app mongodb-standin; do $CLUSTER_LOAD "$image:$VERSION"; done
+}
+
+own=0
+[[ ${CLUSTER_LOAD:-} ]] || own=1
+((own)) && use_lab
+case ${1:-} in
+  up)
+    ((own)) && lab_up
+    images
+    ;;
+  test) shift; exec .venv/bin/python -m pytest -q -m 'not soak' "$@" ;;
+  soak) shift; exec .venv/bin/python -m pytest -m soak "$@" ;;
+  down)
+    if ((own)); then "$LAB/engine.sh" down; "$LAB/cluster.sh" down; fi
+    ;;
+  *) sed -n '2,9p' "${BASH_SOURCE[0]}"; exit 2 ;;
+esac

@@ -1,0 +1,119 @@
+"""No database, and more load than there is room for: errors that say so, and nothing worse."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.cluster import APP, DATABASE, Cluster
+from tests.support.flood import capacity, flood
+from tests.support.processes import wait_until
+
+MINUTE = 60.0
+CLIENTS = 6
+
+
+class _Watch:
+    """Whether any pod of the service was seen unready; looked at all the time."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.fewest = len(cluster.ready(APP))
+        self.restarts = cluster.restarts(APP)
+
+    def look(self) -> None:
+        self.fewest = min(self.fewest, len(self._cluster.ready(APP)))
+
+
+@contextmanager
+def _beside(*work: threading.Thread, over: threading.Event) -> Iterator[None]:
+    for each in work:
+        each.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for each in work:
+            each.join()
+
+
+def _repeat(action: object, over: threading.Event, pause: float) -> threading.Thread:
+    assert callable(action)
+
+    def run() -> None:
+        while not over.is_set():
+            action()
+            over.wait(pause)
+
+    return threading.Thread(target=run)
+
+
+def _client(url: str, number: int, seen: Counter[str], over: threading.Event) -> threading.Thread:
+    """One client: reads or writes, keeps its connection or makes one a request, never retries."""
+    headers = {"Connection": "close"} if number % 2 else {}
+    api = Api(url)
+
+    def ask() -> None:
+        try:
+            answer = api.insert({"n": 1}) if number % 3 else api.get("/data")
+            if headers:
+                api.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and named
+            seen[repr(error)] += 1
+            return
+        # `problem` holds a 503 to its Retry-After.
+        seen["good" if answer.status < 300 else f"{answer.status} {answer.problem()}"] += 1
+
+    return _repeat(ask, over, 0.1)
+
+
+def test_a_minute_without_the_database(service: Cluster) -> None:
+    """Each request gets a 503 with Retry-After, none is refused, no pod restarts or is unready."""
+    over = threading.Event()
+    seen: Counter[str] = Counter()
+    watch = _Watch(service)
+    clients = [_client(service.url, number, seen, over) for number in range(CLIENTS)]
+
+    with _beside(*clients, _repeat(watch.look, over, 0.2), over=over):
+        time.sleep(3)
+        service.run("scale", "statefulset/mongodb", "--replicas=0")
+        wait_until(lambda: not service.pods(DATABASE), "the database is gone")
+        before = seen.copy()
+        time.sleep(MINUTE)
+        during = seen - before
+        service.run("scale", "statefulset/mongodb", "--replicas=1")
+        service.settle()
+        time.sleep(5)
+        good = seen["good"]
+        wait_until(lambda: seen["good"] > good, "it answers again, without a restart")
+
+    print(f"before {dict(before)}, during {dict(during)}, in all {dict(seen)}")
+    assert before["good"] > CLIENTS
+    assert set(during) == {"503 database-unavailable"}
+    assert during.total() > CLIENTS * 10
+    assert {each.split()[0] for each in seen} == {"good", "503"}
+    assert (watch.fewest, service.restarts(APP)) == (2, watch.restarts)
+
+
+@pytest.mark.timeout(600)
+def test_twice_the_capacity(service: Cluster) -> None:
+    """Under twice what two pods can do, for a minute: no restart, no pod unready."""
+    service.scale_limits(2, 2)
+    over = threading.Event()
+    watch = _Watch(service)
+    can = asyncio.run(capacity(service.url, clients=64, seconds=10))
+
+    with _beside(_repeat(watch.look, over, 0.5), over=over):
+        ended = asyncio.run(flood(service.url, rate=2 * can, seconds=MINUTE))
+
+    print(f"capacity {can:.0f}/s, offered {2 * can:.0f}/s for a minute: {dict(ended)}")
+    assert ended["201"] > can
+    assert (watch.fewest, service.restarts(APP)) == (2, watch.restarts)
+    wait_until(lambda: Api(service.url).insert({"n": 1}).status == 201, "it serves on")
