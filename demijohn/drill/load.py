@@ -205,8 +205,7 @@ class Load:
         data, status = self._spell(request.number, close=lane is Lane.ONE_SHOT)
         connection, answer = await self._send(data, connection)
         failure = answer.expecting(status)
-        now = self._clock()
-        self._tally.ended(lane, int(now), now - request.due, failure)
+        self._tally.ended(lane, request.due, self._clock(), failure)
         if failure is not None:
             self._tally.status(answer)
         if request.number % 2 == 0:

@@ -43,7 +43,8 @@ class Tally:
         self.lanes = [LaneTally() for _ in range(lanes)]
         self.streams: list[StreamUse] = []
         self.offered = self.done = self.late = self.ballast = self.idle_closes = 0
-        self.at_full: tuple[float, int, int] | None = None
+        self._done_at_full = 0
+        self._fall: tuple[float, int] | None = None
         self._acknowledged, self._unknown = Ranges(), Ranges()
         self._failures: Counter[tuple[int, Lane, Failure]] = Counter()
         self._statuses: Counter[str] = Counter()
@@ -60,15 +61,17 @@ class Tally:
         self.late += late > LATE
         self._now.late = max(self._now.late, late)
 
-    def ended(self, lane: Lane, second: int, seconds: float, failure: Failure | None) -> None:
-        """A request ended, so many seconds after it was due."""
+    def ended(self, lane: Lane, due: float, now: float, failure: Failure | None) -> None:
+        """A request that was due then ended now."""
         if failure is not None:
-            self.failed(lane, second, failure)
+            self.failed(lane, int(now), failure)
             return
         self.done += 1
+        self._done_at_full += self._fall is None or due <= self._fall[0]
         self._now.done += 1
-        self._latencies[lane].append(seconds * MILLI)
-        self._now.latencies.append(seconds * MILLI)
+        milliseconds = (now - due) * MILLI
+        self._latencies[lane].append(milliseconds)
+        self._now.latencies.append(milliseconds)
 
     def failed(self, lane: Lane, second: int, failure: Failure) -> None:
         """A request or a stream failed."""
@@ -85,7 +88,7 @@ class Tally:
 
     def fell(self, seconds: float) -> None:
         """The load falls to its lowest now, so many seconds after its start."""
-        self.at_full = self.at_full or (seconds, self.offered, self.done)
+        self._fall = self._fall or (seconds, self.offered)
 
     def second(self, at: int, rate: float) -> Second:
         """The second that is over; the next one begins."""
@@ -104,9 +107,7 @@ class Tally:
 
     def result(self, seconds: float, unsent: int) -> Result:
         """The whole run, which took so many seconds and left so many requests unsent."""
-        full_load, offered_at_full, done_at_full = self.at_full or (
-            (seconds, self.offered, self.done)
-        )
+        full_load, offered_at_full = self._fall or (seconds, self.offered)
         return Result(
             run=self.run,
             seconds=seconds,
@@ -114,7 +115,7 @@ class Tally:
             offered=self.offered,
             offered_at_full=offered_at_full,
             done=self.done,
-            done_at_full=done_at_full,
+            done_at_full=self._done_at_full,
             late=self.late,
             unsent=unsent,
             failures=[

@@ -14,7 +14,7 @@ from pymongo import errors as driver
 COLLECTION = "data"
 RUN = "demijohn_drill"
 """The member of a drill's documents that holds its run."""
-_SELECTION_MS, _SOCKET_MS = 10_000, 120_000
+_SELECTION_MS, _SOCKET_MS = 5_000, 120_000
 
 
 class MarkersError(Exception):
