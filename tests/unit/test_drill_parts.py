@@ -1,0 +1,249 @@
+"""The drills' pure parts: ranges, the pace, the account of markers, what kubectl says."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demijohn.drill.account import settle
+from demijohn.drill.cluster import (
+    Hpa,
+    Pod,
+    Rescale,
+    parse_deployment,
+    parse_hpa,
+    parse_pod,
+    parse_rescales,
+    parse_streams,
+    since,
+)
+from demijohn.drill.errors import DrillError
+from demijohn.drill.job import manifest
+from demijohn.drill.pace import Pace
+from demijohn.drill.ranges import Ranges
+from demijohn.drill.tally import quantile
+
+NUMBERS = st.lists(st.integers(0, 60))
+
+
+@given(NUMBERS)
+def test_ranges_are_the_set_of_what_was_put_in(numbers: list[int]) -> None:
+    """Whatever comes in whatever order is in, once, and nothing else is."""
+    ranges = Ranges.of(numbers)
+
+    assert list(ranges) == sorted(set(numbers))
+    assert len(ranges) == len(set(numbers))
+    assert [number for number in range(-1, 62) if number in ranges] == sorted(set(numbers))
+
+
+@given(NUMBERS)
+def test_ranges_survive_being_written_down(numbers: list[int]) -> None:
+    """The pairs that go over the wire make the same set, and none of them touch."""
+    ranges = Ranges.of(numbers)
+    pairs = ranges.pairs()
+
+    assert Ranges(pairs) == ranges
+    assert all(last + 1 < first for (_, last), (first, _) in pairwise(pairs))
+
+
+@given(NUMBERS, st.integers(0, 60), st.integers(0, 60))
+def test_ranges_know_what_they_overlap(numbers: list[int], low: int, high: int) -> None:
+    """A span overlaps where any of its numbers is in."""
+    expected = any(low <= number <= high for number in numbers)
+
+    assert Ranges.of(numbers).overlaps(low, high) == expected
+
+
+def test_ranges_are_readable() -> None:
+    """A report names them as a person would."""
+    assert str(Ranges.of([1, 2, 3, 7])) == "1-3, 7"
+    assert str(Ranges()) == "none"
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_every_marker_is_accounted_for(good: list[int], bad: list[int], found: list[int]) -> None:
+    """Lost, doubled, unknown and unexplained are exactly what the sets say."""
+    account = settle(Ranges.of(good), Ranges.of(bad), found)
+    others = set(found) - set(good)
+
+    assert set(account.lost) == set(good) - set(found)
+    assert set(account.doubled) == {each for each in found if found.count(each) > 1}
+    assert set(account.unknown_found) == others & set(bad)
+    assert set(account.unexplained) == others - set(bad)
+    assert account.holds == (sorted(found) == sorted(set(good) | (others & set(bad))))
+
+
+def test_requests_are_due_by_the_clock() -> None:
+    """A pause of the generator takes no request away: all that became due meanwhile come."""
+    pace = Pace(10, 10, 1)
+
+    *moments, following = pace.due(0.0, 1.04)
+
+    assert [round(each, 3) for each in moments] == [each / 10 for each in range(11)]
+    assert round(following, 3) == 1.1
+
+
+def test_the_pace_stays_within_its_limits() -> None:
+    """Steps up end at the highest, relief at the first rate, and a fall is for good."""
+    pace = Pace(200, 300, 20)
+
+    rates = []
+    for act in (pace.step_up, pace.step_up, pace.relieve, pace.relieve, pace.relieve):
+        act(0.0 if act == pace.step_up else 2.0)
+        rates.append(pace.rate)
+    pace.fall()
+    pace.step_up(0.0)
+
+    assert rates == [250, 300, 240, 200, 200]
+    assert pace.rate == 20
+
+
+def test_a_strained_generator_is_not_asked_for_more() -> None:
+    """A rate that is already sent late is not raised."""
+    pace = Pace(200, 300, 20)
+
+    pace.step_up(0.8)
+
+    assert pace.rate == 200
+
+
+def test_quantiles() -> None:
+    """They are values that were there; of nothing there is none."""
+    values = [float(each) for each in range(1, 101)]
+
+    assert (quantile(values, 0.5), quantile(values, 0.99)) == (51.0, 100.0)
+    assert quantile([7.0], 0.99) == 7.0
+    assert quantile([], 0.5) is None
+
+
+def _hpa(**status: Any) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": 70}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    return {"spec": {"minReplicas": 2, "maxReplicas": 5, "metrics": [metric]}, "status": status}
+
+
+def test_the_autoscaler_is_read() -> None:
+    """Limits, target, replicas, and what it measures; what it does not know yet is None."""
+    current = {"averageUtilization": 93, "averageValue": "186m"}
+    seen = [{"type": "Resource", "resource": {"name": "cpu", "current": current}}]
+
+    assert parse_hpa(_hpa(currentReplicas=3, currentMetrics=seen)) == Hpa(2, 5, 70, 3, 93)
+    assert parse_hpa(_hpa(currentMetrics=None)) == Hpa(2, 5, 70, 0, None)
+
+
+def test_an_autoscaler_without_cpu_is_no_use() -> None:
+    """It is said, and not taken for one that never scales."""
+    value = _hpa()
+    value["spec"]["metrics"] = []
+
+    with pytest.raises(DrillError, match="CPU"):
+        parse_hpa(value)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "ready", "expected"),
+    [
+        ({}, "True", Pod("a", "u", is_ready=True, is_ending=False)),
+        ({}, "False", Pod("a", "u", is_ready=False, is_ending=False)),
+        ({"deletionTimestamp": "2026-11-25T10:00:00Z"}, "True",
+         Pod("a", "u", is_ready=True, is_ending=True)),
+    ],
+)  # fmt: skip
+def test_a_pod_is_read(metadata: dict[str, str], ready: str, expected: Pod) -> None:
+    """Whether it is ready, and whether it has been told to end."""
+    conditions = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": ready}]
+    value = {
+        "metadata": {"name": "a", "uid": "u", **metadata},
+        "status": {"conditions": conditions},
+    }
+
+    assert parse_pod(value) == expected
+
+
+def test_a_pod_that_has_hardly_begun_is_read() -> None:
+    """No conditions yet: not ready."""
+    assert not parse_pod({"metadata": {"name": "a", "uid": "u"}, "status": {}}).is_ready
+
+
+def test_the_deployment_is_read() -> None:
+    """Its selector as kubectl takes it, and the image of our container among others."""
+    containers = [{"name": "proxy", "image": "p:1"}, {"name": "flask-app", "image": "app:2"}]
+    value = {
+        "metadata": {"name": "flask-deployment"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "flask-app", "tier": "web"}},
+            "template": {"spec": {"containers": containers}},
+        },
+    }
+
+    deployment = parse_deployment(value)
+
+    assert (deployment.selector, deployment.image) == ("app=flask-app,tier=web", "app:2")
+
+
+def _event(uid: str, size: int, when: str, count: int = 1) -> dict[str, Any]:
+    message = f"New size: {size}; reason: cpu resource utilization above target"
+    return {
+        "metadata": {"uid": uid},
+        "message": message,
+        "lastTimestamp": when,
+        "count": count,
+    }
+
+
+def test_the_autoscalers_events_are_read_in_order() -> None:
+    """Oldest first, with the size and the reason; an event without a size is none."""
+    events = [
+        _event("b", 2, "2026-11-25T10:05:00Z"),
+        _event("a", 5, "2026-11-25T10:00:00Z"),
+        {"metadata": {"uid": "c"}, "message": "something else"},
+    ]
+
+    rescales = parse_rescales(events)
+
+    assert [each.size for each in rescales] == [5, 2]
+    assert rescales[0].reason == "cpu resource utilization above target"
+
+
+def test_only_new_events_count() -> None:
+    """One of before counts where it has happened again since, by its count and not by a clock."""
+    before = parse_rescales([_event("a", 5, "1"), _event("b", 2, "2")])
+    after = parse_rescales([_event("a", 5, "3", count=2), _event("b", 2, "2"), _event("c", 4, "9")])
+
+    new = since(before, after)
+
+    assert [(each.uid, each.size) for each in new] == [("a", 5), ("c", 4)]
+    assert all(isinstance(each, Rescale) for each in new)
+
+
+def test_streams_under_way_are_read_from_the_metrics() -> None:
+    """All workers' together; None where there is no such metric."""
+    text = b"# HELP demijohn_streams x\n# TYPE demijohn_streams gauge\ndemijohn_streams 3.0\n"
+
+    assert parse_streams(text) == 3
+    assert parse_streams(b"demijohn_streams_cut_total 4.0\n") is None
+
+
+def test_the_job_passes_restricted() -> None:
+    """Every field that Pod Security's `restricted` asks for, limits, and no credential at all."""
+    job = manifest("demijohn-drill-x", "app:1", ["drill", "load"], 60)
+    pod = job["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert set(container["resources"]) == {"requests", "limits"}
+    assert job["spec"]["template"]["metadata"]["labels"] == {"app": "demijohn-drill"}
+    assert "env" not in container
+    assert json.dumps(job)

@@ -1,0 +1,346 @@
+"""The verdict: what breaks a promise, and what was no test of it; and the report that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from demijohn.drill.account import Account, settle
+from demijohn.drill.cluster import Hpa, Pod
+from demijohn.drill.data import Compared, Step
+from demijohn.drill.errors import DrillError
+from demijohn.drill.outcomes import (
+    Burst,
+    Failed,
+    Failure,
+    Lane,
+    LaneUse,
+    Latency,
+    Result,
+    Second,
+    StreamUse,
+)
+from demijohn.drill.plot import ceiling, render
+from demijohn.drill.ranges import Ranges
+from demijohn.drill.report import Report, as_json, markdown, write
+from demijohn.drill.run import Ending, Mark, Run, Sample
+from demijohn.drill.verdict import (
+    Outcome,
+    Scaling,
+    Verdict,
+    judge,
+    judge_load,
+    judge_rollouts,
+    judge_scaling,
+)
+
+SECONDS = 60
+OFFERED = 200 * SECONDS
+LANE = LaneUse(requests=600, connections=2, seconds=[(0, 59)])
+STREAMS = [
+    StreamUse(began=begin, fast=begin + 8, ended=begin + 8.5, bytes=17_000_000)
+    for begin in range(0, 50, 2)
+]
+RESULT = Result(
+    run="run",
+    seconds=SECONDS,
+    full_load=SECONDS,
+    offered=OFFERED,
+    offered_at_full=OFFERED,
+    done=OFFERED,
+    done_at_full=OFFERED,
+    late=0,
+    unsent=0,
+    failures=[],
+    statuses={},
+    acknowledged=[(0, 5999)],
+    unknown=[],
+    lanes=[LANE] * 16,
+    streams=STREAMS,
+    ballast=128,
+    latency={Lane.KEEP_ALIVE: Latency(count=9600, p50=2, p99=9, longest=40)},
+    idle_closes=0,
+)
+ACCOUNT = settle(Ranges(RESULT.acknowledged), Ranges(), range(6000))
+OLD, NEW = (
+    tuple(Pod(f"{age}-{at}", f"{age}{at}", is_ready=True, is_ending=False) for at in range(2))
+    for age in ("old", "new")
+)
+SCALING = Scaling(2, 5, 70, 240, 5, back=True, sizes=(4, 5, 4, 3, 2), seconds_to_most=31.0)
+
+
+def a_run() -> Run:
+    """A rollout in which all went well."""
+    return Run(
+        result=RESULT,
+        seconds=[
+            Second(at=at, rate=200, offered=200, done=200, failed=0, late=1, p50=2, p99=9)
+            for at in range(SECONDS)
+        ],
+        burst=None,
+        samples=[Sample(1, OLD, None), Sample(59, NEW, Hpa(2, 5, 70, 2, 44))],
+        endings=[Ending("old-0", "old0", 20, 2, 31), Ending("old-1", "old1", 30, 0, 41)],
+        marks=[Mark(8, "rollout 1 of 1 begins <&>")],
+        account=ACCOUNT,
+    )
+
+
+def with_result(**changes: object) -> Run:
+    """The same run, its result changed."""
+    return replace(a_run(), result=RESULT.model_copy(update=changes))
+
+
+def with_failure(lane: Lane, kind: Failure) -> Run:
+    """The same run with one failed request."""
+    return with_result(failures=[Failed(second=20, lane=lane, kind=kind, count=1)])
+
+
+def with_account(**changes: object) -> Run:
+    """The same run, the account of its markers changed."""
+    return replace(a_run(), account=replace(ACCOUNT, **changes))  # type: ignore[arg-type]
+
+
+def test_verdicts_have_their_exit_codes() -> None:
+    """0, 1 and 3, as the reference says."""
+    assert {each.name: int(each) for each in Outcome} == {
+        "HELD": 0,
+        "BROKEN": 1,
+        "INCONCLUSIVE": 3,
+    }
+
+
+def test_a_run_without_fault_holds() -> None:
+    """The control of all that follows: nothing broken, no minimum missed."""
+    verdict = judge(a_run())
+
+    assert verdict == Verdict()
+    assert verdict.outcome is Outcome.HELD
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("kind", list(Failure))
+def test_one_failure_of_any_kind_breaks_the_promise(lane: Lane, kind: Failure) -> None:
+    """A single failed request, in whichever lane, is exit code 1."""
+    verdict = judge(with_failure(lane, kind))
+
+    assert verdict.outcome is Outcome.BROKEN
+    assert verdict.broken == (f"1 {lane} requests failed: {kind}",)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"lost": Ranges([(7, 8)])}, "2 acknowledged documents are lost: 7-8"),
+        ({"doubled": Ranges([(3, 3)])}, "more than once: 3"),
+        ({"unexplained": Ranges([(6001, 6001)])}, "no answer speaks of"),
+    ],
+)
+def test_a_marker_that_is_not_as_acknowledged_breaks_the_promise(
+    change: dict[str, Ranges], word: str
+) -> None:
+    """Lost, doubled, or there without a reason."""
+    verdict = judge(with_account(**change))
+
+    assert verdict.outcome is Outcome.BROKEN
+    assert word in verdict.broken[0]
+
+
+def test_a_marker_of_a_failed_request_breaks_nothing_more() -> None:
+    """It may be there: nobody was told either way."""
+    assert judge(with_account(unknown_found=Ranges([(9, 9)]))).outcome is Outcome.HELD
+
+
+def test_a_failure_in_the_guides_burst_counts() -> None:
+    """The burst before the load is part of the drill."""
+    burst = Burst(requests=1000, clients=10, seconds=0.4, failed=1)
+
+    assert judge(replace(a_run(), burst=burst)).outcome is Outcome.BROKEN
+
+
+MISSED: dict[str, Callable[[], Run]] = {
+    "were offered": lambda: with_result(offered_at_full=OFFERED - 200),
+    "were achieved": lambda: with_result(done_at_full=OFFERED - 200),
+    "fell behind": lambda: with_result(late=OFFERED // 10),
+    "of 12000 requests late": lambda: with_result(unsent=OFFERED // 10),
+    "15 keep-alive lanes": lambda: with_result(lanes=[LANE] * 15),
+    "fewer than 100": lambda: with_result(
+        lanes=[LANE] * 15 + [LANE.model_copy(update={"requests": 99})]
+    ),
+    "markers could not be read": lambda: replace(a_run(), account=None, notes=["gone"]),
+    "no pod was told to end": lambda: replace(a_run(), endings=[]),
+    "1 lanes were not in use across the end of old-1": lambda: with_result(
+        lanes=[LANE] * 15 + [LANE.model_copy(update={"seconds": [(0, 24), (40, 59)]})]
+    ),
+    "no stream was open when old-0": lambda: with_result(streams=STREAMS[10:]),
+    "no pod had a stream": lambda: replace(
+        a_run(), endings=[replace(each, streams=0) for each in a_run().endings]
+    ),
+}
+
+
+@pytest.mark.parametrize("word", list(MISSED))
+def test_a_minimum_that_is_missed_proves_nothing(word: str) -> None:
+    """Each minimum by itself makes the verdict inconclusive, and is named."""
+    verdict = judge(MISSED[word]())
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert any(word in each for each in verdict.missed), verdict.missed
+    assert verdict.broken == ()
+
+
+def test_a_stream_that_is_read_quickly_is_not_open() -> None:
+    """At the pod's end the stream has to be in its slow part, with most of it still to come."""
+    hasty = [each.model_copy(update={"fast": each.began + 0.5}) for each in STREAMS]
+    short = [each.model_copy(update={"ended": each.began + 4}) for each in STREAMS]
+
+    assert judge(with_result(streams=hasty)).outcome is Outcome.INCONCLUSIVE
+    assert judge(with_result(streams=short)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_metrics_that_cannot_be_read_are_no_fault() -> None:
+    """A cluster that does not let its pods' metrics be read is judged by the client's side."""
+    unknown = [replace(each, streams=None) for each in a_run().endings]
+
+    assert judge(replace(a_run(), endings=unknown)).outcome is Outcome.HELD
+
+
+def test_what_is_broken_stays_broken() -> None:
+    """A failure under too weak a load is still a failure."""
+    failure = [Failed(second=1, lane=Lane.STREAM, kind=Failure.SHORT, count=1)]
+
+    verdict = judge(with_result(failures=failure, offered_at_full=10, done_at_full=9))
+
+    assert verdict.outcome is Outcome.BROKEN
+    assert verdict.missed
+
+
+@pytest.mark.parametrize(
+    ("done", "before", "after", "outcome"),
+    [
+        (2, {"a", "b"}, {"c", "d"}, Outcome.HELD),
+        (1, {"a", "b"}, {"c", "d"}, Outcome.BROKEN),
+        (2, {"a", "b"}, {"b", "c"}, Outcome.BROKEN),
+        (2, {"a"}, set(), Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_rollout_leaves_none_of_its_pods(
+    done: int, before: set[str], after: set[str], outcome: Outcome
+) -> None:
+    """The pods' UIDs before and after are disjoint, and each rollout came to its end."""
+    assert judge_rollouts(done, 2, before, after).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({}, Outcome.HELD),
+        ({"sizes": (5, 2)}, Outcome.HELD),
+        ({"peak_utilization": 70}, Outcome.INCONCLUSIVE),
+        ({"peak_ready": 4}, Outcome.BROKEN),
+        ({"back": False}, Outcome.BROKEN),
+        ({"sizes": (4, 3, 2)}, Outcome.BROKEN),
+        ({"sizes": (4, 5)}, Outcome.BROKEN),
+        ({"sizes": ()}, Outcome.BROKEN),
+    ],
+)
+def test_the_autoscaler_goes_to_the_most_and_back(
+    change: dict[str, object], outcome: Outcome
+) -> None:
+    """By the pods and by its own events; a load that never passed the target proves nothing."""
+    assert judge_scaling(replace(SCALING, **change)).outcome is outcome  # type: ignore[arg-type]
+
+
+def a_report(run: Run | None = None) -> Report:
+    """A report of such a run."""
+    run = run or a_run()
+    began = datetime(2026, 11, 25, 10, tzinfo=UTC)
+    return Report("rollout", "run", "http://127.0.0.1:30500", began, judge(run), run, SCALING)
+
+
+def test_the_report_has_its_files(tmp_path: Path) -> None:
+    """Markdown, JSON and the plot, in a directory that need not be there."""
+    paths = write(a_report(), tmp_path / "new" / "one")
+
+    assert [each.name for each in paths] == ["report.md", "report.json", "report.svg"]
+    assert all(each.stat().st_size for each in paths)
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """No traceback: the path and the reason."""
+    (tmp_path / "taken").write_bytes(b"")
+
+    with pytest.raises(DrillError, match="taken"):
+        write(a_report(), tmp_path / "taken")
+
+
+def test_the_plot_is_an_svg_that_a_parser_takes(tmp_path: Path) -> None:
+    """Well-formed, whatever the marks say, with all its charts, axes and legends."""
+    write(a_report(), tmp_path)
+
+    root = ET.parse(tmp_path / "report.svg").getroot()
+    texts = ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
+
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    for expected in ("Load", "Replicas", "CPU", "Latency", "Failures", "seconds since", "offered"):
+        assert any(expected in text for text in texts), expected
+    assert "rollout 1 of 1 begins <&>" in "".join(root.itertext())
+
+
+def test_a_plot_of_next_to_nothing_is_drawn() -> None:
+    """A run that was broken off in its first second has a plot all the same."""
+    run = replace(a_run(), seconds=[], samples=[Sample(0, (), None)], marks=[])
+
+    assert ET.fromstring(render("a < b", run)).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 1), (1, 1), (1.2, 2), (3, 5), (5, 5), (8, 10), (201, 500)]
+)
+def test_an_axis_ends_at_a_round_number(value: float, expected: float) -> None:
+    """The next of 1, 2, 5, 10, … that takes in every point."""
+    assert ceiling(value) == expected
+
+
+def test_the_report_says_what_failed() -> None:
+    """Verdict, reason, lane and kind are in the text for people."""
+    text = markdown(a_report(with_failure(Lane.ONE_SHOT, Failure.REFUSED)))
+
+    assert text.startswith("# demijohn drill rollout: broken\n")
+    assert "- Broken: 1 one-shot requests failed: refused." in text
+    assert "| one-shot | refused | 1 | 20, 20 |" in text
+    assert "2 → 4 → 5 → 4 → 3 → 2" in text
+    assert "| old-0 | 20 | 31 | 3 | 2 |" in text
+
+
+def test_the_report_for_programs_is_whole() -> None:
+    """Verdict, markers, pods and every second can be read by a program."""
+    value = json.loads(as_json(a_report()))
+
+    assert value["verdict"] == "held"
+    assert value["markers"]["acknowledged"] == value["markers"]["found"] == 6000
+    assert (value["pods_before"], value["pods_after"]) == (["old0", "old1"], ["new0", "new1"])
+    assert len(value["seconds"]) == SECONDS
+    assert [each["name"] for each in value["endings"]] == ["old-0", "old-1"]
+
+
+def test_a_step_that_does_not_hold_breaks_the_data_drill() -> None:
+    """Every step counts, and the one at fault is named."""
+    steps = [Step("POST /data", "201", holds=True), Step("GET /data", "4 of 5", holds=False)]
+
+    verdict = Compared(steps).verdict
+
+    assert (verdict.outcome, verdict.broken) == (Outcome.BROKEN, ("GET /data: 4 of 5",))
+
+
+def test_the_load_alone_can_be_judged() -> None:
+    """Where no pod was to end, as in a test of something else, its absence is no fault."""
+    run = replace(a_run(), endings=[])
+
+    assert judge(run, (judge_load,)).outcome is Outcome.HELD
+    assert isinstance(run.account, Account)
