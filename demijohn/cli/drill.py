@@ -194,7 +194,7 @@ def data_command(*, options: Options) -> None:
 @click.option("--rate", type=click.FloatRange(min=1), default=RATE, show_default=True)
 @click.option("--max-rate", type=click.FloatRange(min=1), help="Where steps up end.")
 @click.option("--low-rate", type=click.FloatRange(min=1), default=LOWEST, show_default=True)
-@click.option("--streams", is_flag=True, help="Insert 16 MiB of ballast, keep streams open.")
+@click.option("--streams", is_flag=True, help="Insert 8 MiB of ballast, keep streams open.")
 @click.option("--burst", is_flag=True, help="Begin with 1000 requests by 10 clients.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="When to end by itself.")
 def load_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)

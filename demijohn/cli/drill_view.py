@@ -35,18 +35,17 @@ class PlainView:
         """Nothing has been shown yet."""
         self._next = 0
         self._failed = 0
-        self._last = -1
 
     def show(self, second: Second | None, sample: Sample | None) -> None:
         """Print a line where the last one is old."""
-        if second is None or second.at == self._last:
+        if second is None:
             return
-        self._last = second.at
         self._failed += second.failed
         if second.at < self._next:
             return
         self._next = second.at + LINE_EVERY
-        cells = ", ".join(f"{name} {value}" for name, value in figures(second, sample))
+        shown = figures(second, sample, self._failed)
+        cells = ", ".join(f"{name} {value}" for name, value in shown)
         click.echo(f"{second.at:5} s  {cells}")
 
     def say(self, text: str) -> None:
@@ -55,20 +54,21 @@ class PlainView:
 
 
 class LiveView:
-    """A table that is drawn again and again, below the lines that stay."""
+    """A table that is drawn again each second, below the lines that stay."""
 
     def __init__(self, live: Live) -> None:
         """Take the place on the terminal."""
         self._live = live
-        self._last = -1
+        self._failed = 0
 
     def show(self, second: Second | None, sample: Sample | None) -> None:
-        """Draw the table once a second."""
-        if second is None or second.at == self._last:
+        """Draw the table with this second in it."""
+        if second is None:
             return
-        self._last = second.at
-        table = Table("second", *(name for name, _ in figures(second, sample)))
-        table.add_row(str(second.at), *(value for _, value in figures(second, sample)))
+        self._failed += second.failed
+        shown = figures(second, sample, self._failed)
+        table = Table("second", *(name for name, _ in shown))
+        table.add_row(str(second.at), *(value for _, value in shown))
         self._live.update(table, refresh=True)
 
     def say(self, text: str) -> None:
@@ -76,12 +76,12 @@ class LiveView:
         self._live.console.print(text, markup=False, highlight=False)
 
 
-def figures(second: Second, sample: Sample | None) -> list[tuple[str, str]]:
-    """What is shown of a second, and of the cluster at that time."""
+def figures(second: Second, sample: Sample | None, failed: int) -> list[tuple[str, str]]:
+    """What is shown of a second, of the cluster at that time, and of all failures so far."""
     return [
         ("load", f"{second.rate:.0f}/s"),
         ("achieved", f"{second.done}/s"),
-        ("failed", f"{second.failed}"),
+        ("failed so far", f"{failed}"),
         ("ready", _replicas(sample)),
         ("CPU", _cpu(sample)),
         ("p50", _milliseconds(second.p50)),

@@ -65,7 +65,7 @@ class View(Protocol):
     """Who is shown how it goes."""
 
     def show(self, second: Second | None, sample: Sample | None) -> None:
-        """The newest figures; called a few times a second."""
+        """A second of the load, each once, and the cluster as it was seen last."""
 
     def say(self, text: str) -> None:
         """One line that stays."""
@@ -186,6 +186,7 @@ class Scene:
         self.generator = generator
         self.watch = watch
         self.marks: list[Mark] = []
+        self._shown = 0
 
     @property
     def now(self) -> Sample:
@@ -211,10 +212,16 @@ class Scene:
                 return False
             self.generator.check()
             self.watch.check()
-            seen = self.generator.seconds
-            self.setup.view.show(seen[-1] if seen else None, self.now)
+            self._show_new()
             time.sleep(_TICK)
         return True
+
+    def _show_new(self) -> None:
+        """Show each second once, so that who looks on can add them up."""
+        seen = len(self.generator.seconds)
+        for second in self.generator.seconds[self._shown : seen]:
+            self.setup.view.show(second, self.now)
+        self._shown = seen
 
 
 def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:

@@ -16,16 +16,17 @@ from demijohn.drill.http import Connection, Target
 from demijohn.drill.outcomes import Failure, StreamUse
 from demijohn.drill.ranges import Ranges
 
-BALLAST = 128
+BALLAST = 64
 BALLAST_SIZE = 128 * 1024
-"""Documents and bytes of each: 16 MiB, several times what sockets on the way can hold."""
+"""Documents and bytes of each: 8 MiB, twice what a socket's send buffer grows to on Linux."""
 SLOW = 8.0
 """Seconds for which a stream is read slowly."""
-SLOW_RATE = 256 * 1024
+SLOW_RATE = 128 * 1024
 """Bytes a second meanwhile."""
 RECEIVE_BUFFER = 32 * 1024
-AT_ONCE = 4
-"""Streams open at one time, begun one after another: two seconds apart."""
+AT_ONCE = 8
+"""Streams open at one time, begun one after another: so many that it is unlikely that none of them
+is on a pod that is told to end."""
 _PAUSE_AFTER_FAILURE = 1.0
 _LONGEST_MARK = 64
 
