@@ -18,6 +18,10 @@ _STYLE = (
     ".a{fill:#555}.g{stroke:#ddd;stroke-width:1}.f{fill:none;stroke:#888}"
     ".m{stroke:#999;stroke-dasharray:3 3}.l{fill:none;stroke-width:1.6}"
 )
+_ROUND = (1, 2, 3, 4, 5, 6, 8, 10)
+_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+"""Seconds between two marks of the time's axis."""
+_NOTE = 18
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f6fb4", "#d9730d", "#2a8a43", "#c22f2f", "#8a8a8a"
 
 
@@ -47,16 +51,18 @@ class Panel:
 
 
 def ceiling(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, 50, … that is not below the value."""
+    """The least of 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, … that is not below the value."""
     if value <= 1:
         return 1
     scale = 10 ** (ceil(log10(value)) - 1)
-    return float(next(each for each in (scale, 2 * scale, 5 * scale, 10 * scale) if each >= value))
+    return float(next(each * scale for each in _ROUND if each * scale >= value))
 
 
 def panels(run: Run) -> list[Panel]:
     """What the plot shows of a run."""
-    seconds, samples = run.seconds, run.samples
+    # The last second is none that was full; what failed in it is shown all the same.
+    seconds = [each for each in run.seconds if each.at + 1 <= run.result.seconds]
+    samples = run.samples
     ready = [(each.at, float(each.ready)) for each in samples]
     pods = [(each.at, float(len(each.pods))) for each in samples]
     cpu = [
@@ -80,7 +86,7 @@ def panels(run: Run) -> list[Panel]:
                  [(each.at + 1, each.p50) for each in seconds if each.p50 is not None]),
         )),
         Panel("Failures", "in a second", (
-            Line("failed requests", _RED, [(each.at + 1, each.failed) for each in seconds]),
+            Line("failed requests", _RED, [(each.at + 1, each.failed) for each in run.seconds]),
         ), are_bars=True),
     ]  # fmt: skip
     if cpu:
@@ -92,8 +98,8 @@ def render(title: str, run: Run) -> str:
     """The SVG's text."""
     charts = panels(run)
     last = max([1.0, *(x for chart in charts for line in chart.lines for x, _ in line.points)])
-    height = TOP + len(charts) * (PANEL + GAP) + FOOT
-    bottom = height - FOOT - GAP
+    bottom = TOP + len(charts) * (PANEL + GAP) - GAP
+    height = bottom + FOOT + GAP + len(run.marks) * _NOTE
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
@@ -114,7 +120,8 @@ def _x(seconds: float, last: float) -> float:
 def _chart(chart: Panel, y: int, last: float) -> list[str]:
     right, top = WIDTH - RIGHT, chart.top
     parts = [f'<rect class="f" x="{LEFT}" y="{y}" width="{right - LEFT}" height="{PANEL}"/>']
-    parts.append(f'<text x="{LEFT}" y="{y - 6}">{chart.title} ({chart.unit})</text>')
+    title = f"{chart.title} ({chart.unit})"
+    parts.append(f'<text x="{right + 14}" y="{y + PANEL - 8}">{escape(title)}</text>')
     for share in (0, 0.5, 1):
         level = y + PANEL * (1 - share)
         parts.append(f'<line class="g" x1="{LEFT}" x2="{right}" y1="{level:g}" y2="{level:g}"/>')
@@ -161,16 +168,19 @@ def _bars(points: Iterable[Point], colour: str, base: float) -> str:
 
 
 def _marks(marks: Iterable[tuple[float, str]], bottom: int, last: float) -> list[str]:
-    """What happened, as dashed lines through all charts that tell what they are when pointed at."""
-    return [
-        f'<line class="m" x1="{_x(at, last)}" x2="{_x(at, last)}" y1="{TOP}" y2="{bottom}">'
-        f"<title>{escape(f'{at:.0f} s: {text}')}</title></line>"
-        for at, text in marks
-    ]
+    """What happened: numbered dashed lines through all charts, and what they are below."""
+    parts = []
+    for number, (at, text) in enumerate(marks, 1):
+        x = _x(at, last)
+        parts.append(f'<line class="m" x1="{x}" x2="{x}" y1="{TOP - 6}" y2="{bottom}"/>')
+        parts.append(_text(x, TOP - 10, f"{number}", "middle"))
+        foot = bottom + FOOT + number * _NOTE
+        parts.append(_text(LEFT, foot, f"{number}: {at:.0f} s, {text}", "start"))
+    return parts
 
 
 def _time_axis(bottom: int, last: float) -> list[str]:
-    step = ceiling(last / 10)
+    step = next((each for each in _STEPS if each * 12 >= last), _STEPS[-1])
     ticks = [at * step for at in range(int(last / step) + 1)]
     labels = [_text(_x(tick, last), bottom + 16, f"{tick:g}", "middle") for tick in ticks]
     middle = (LEFT + WIDTH - RIGHT) / 2

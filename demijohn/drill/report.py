@@ -109,10 +109,10 @@ def markdown(report: Report) -> str:
         f"# demijohn drill {report.drill}: {WORDS[report.verdict.outcome]}",
         "",
         f"Run `{report.name}` of {began} against {report.url}, demijohn {__version__}.",
-        "",
-        *(f"- Broken: {each}." for each in report.verdict.broken),
-        *(f"- Not put to the test: {each}." for each in report.verdict.missed),
     ]
+    reasons = [f"- Broken: {each}." for each in report.verdict.broken]
+    reasons += [f"- Not put to the test: {each}." for each in report.verdict.missed]
+    lines += ["", *reasons] if reasons else []
     if report.steps:
         rows = [(each.what, each.result, "yes" if each.holds else "no") for each in report.steps]
         lines += ["", *table(("What", "Result", "As promised"), rows)]

@@ -289,7 +289,7 @@ def test_the_plot_is_an_svg_that_a_parser_takes(tmp_path: Path) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     for expected in ("Load", "Replicas", "CPU", "Latency", "Failures", "seconds since", "offered"):
         assert any(expected in text for text in texts), expected
-    assert "rollout 1 of 1 begins <&>" in "".join(root.itertext())
+    assert "1: 8 s, rollout 1 of 1 begins <&>" in "".join(root.itertext())
 
 
 def test_a_plot_of_next_to_nothing_is_drawn() -> None:
@@ -300,10 +300,10 @@ def test_a_plot_of_next_to_nothing_is_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0, 1), (1, 1), (1.2, 2), (3, 5), (5, 5), (8, 10), (201, 500)]
+    ("value", "expected"), [(0, 1), (1, 1), (1.2, 2), (3, 3), (6.5, 8), (8.1, 10), (201, 300)]
 )
 def test_an_axis_ends_at_a_round_number(value: float, expected: float) -> None:
-    """The next of 1, 2, 5, 10, … that takes in every point."""
+    """The next of 1, 2, 3, 4, 5, 6, 8, 10, 20, … that takes in every point."""
     assert ceiling(value) == expected
 
 
