@@ -27,11 +27,12 @@ dev: ## Make .venv ready for tests and lint
 
 test: lint unit contract process ## Everything that one machine can test without a cluster
 
-lint: dev ## ruff, mypy --strict, the layers
+lint: dev ## ruff, mypy --strict, the layers, hadolint
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint Dockerfile
 
 format: dev ## Let ruff put the code in order
 	@$(BIN)/ruff check --quiet --fix
