@@ -24,7 +24,7 @@ from tests.support.guide_reader import Reader
 from tests.support.guide_script import Part, commands, read
 
 GUIDE = ROOT / "docs" / "guide.md"
-PART_2 = [part for part in read(GUIDE) if part.chapter == 2]  # noqa: PLR2004 (the number itself)
+PART_2 = [part for part in read(GUIDE) if part.chapter == 2]
 OTHER_NODE_PORT = 30599
 PATIENCE = 300
 """Seconds until a command that waits for pods counts as hung."""
@@ -67,7 +67,7 @@ class Desk:
         )
 
     def _context(self, cluster: Cluster) -> Path:
-        """kubectl's configuration as it is, but for the namespace."""
+        """Kubectl's configuration as it is, but for the namespace."""
         path = self._home / f"{cluster.namespace}.kubeconfig"
         path.write_text(cluster.run("config", "view", "--raw", "--flatten"), encoding="utf-8")
         cluster.run(
