@@ -18,6 +18,12 @@ class _Commands(click.Group):
         "import": ("demijohn.cli.importing", "import_command", "Send documents to a service."),
         "export": ("demijohn.cli.exporting", "export_command", "Fetch documents from a service."),
         "drill": ("demijohn.cli.drill", "drill_command", "Prove promises on your own cluster."),
+        "secrets": ("demijohn.cli.secrets", "secrets_command", "Make a deployment's passwords."),
+        "configure-database": (
+            "demijohn.cli.configure",
+            "configure_command",
+            "Make a mongod what the service needs.",
+        ),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
