@@ -210,8 +210,8 @@ def load_command(  # noqa: PLR0913 (one parameter an option: click's calling con
 ) -> None:
     """Make the load of a drill, and nothing else: what the drills start, here or as a Job.
 
-    Prints one line of JSON a second and the result as the last one. SIGUSR1 raises the rate by a
-    quarter, SIGUSR2 lowers it to --low-rate, SIGTERM ends it. The documents stay.
+    Prints one line of JSON a second and the result as the last one. SIGUSR1 raises the rate by
+    half, SIGUSR2 lowers it to --low-rate, SIGTERM ends it. The documents stay.
     """
     from demijohn.drill import child  # noqa: PLC0415 (not on Windows)
     from demijohn.drill.load import Plan  # noqa: PLC0415

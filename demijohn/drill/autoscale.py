@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from demijohn.drill.cluster import Hpa, Rescale, measures, read_hpa, read_rescales, since
@@ -20,6 +20,7 @@ TOLERANCE = 1.1
 _METRICS_WITHIN = 120.0
 _POLL = 2.0
 _AFTER = 5.0
+_A_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class _Way:
     """How far the action came, and when."""
 
     to_most: float | None = None
+    pressed: bool = False
     is_back: bool = False
 
 
@@ -92,6 +94,7 @@ def _scaling(hpa: Hpa, deadline: float, way: _Way) -> Callable[[Scene], None]:
         climb = _Climb(scene, hpa)
         if not scene.wait_until(climb.is_at_top, left()):
             scene.mark(f"{hpa.most} replicas were not reached in time")
+            way.pressed = was_pressed(hpa, scene.watch.samples)
             return
         way.to_most = scene.generator.clock()
         scene.mark(f"{hpa.most} replicas are ready; the load falls")
@@ -135,6 +138,12 @@ def wants_more(limits: Hpa, now: Hpa | None) -> bool:
     return now is None or (now.utilization or 0) <= limits.target * TOLERANCE
 
 
+def was_pressed(limits: Hpa, samples: Sequence[Sample]) -> bool:
+    """Whether the autoscaler had reason to add replicas for all of the last minute."""
+    last = [each for each in samples if each.at > samples[-1].at - _A_MINUTE]
+    return all(not wants_more(limits, each.hpa) for each in last)
+
+
 def _tell_of_burst(scene: Scene) -> None:
     if scene.generator.burst is not None:
         scene.setup.view.say(burst_remark(scene.generator.burst))
@@ -157,6 +166,7 @@ def _seen(hpa: Hpa, samples: list[Sample], rescales: list[Rescale], way: _Way) -
         target=hpa.target,
         peak_utilization=max(utilizations, default=0),
         peak_ready=max(each.ready for each in samples),
+        pressed=way.pressed,
         back=way.is_back,
         sizes=sizes_of(rescales),
         seconds_to_most=way.to_most,

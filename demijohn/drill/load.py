@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -29,8 +30,10 @@ GUIDE_REQUESTS, GUIDE_CLIENTS = 1000, 10
 MARKER = "demijohn_drill"
 """The member by which a drill's own documents are known; its value is the run."""
 _SHORTEST_SLEEP = 0.002
-_PATIENCE_AT_END = 30.0
-"""Seconds that requests and streams under way get after the end; each has deadlines of its own."""
+_BACKLOG_AT_END = 2.0
+"""Seconds in which requests that were due before the end are still sent."""
+_PATIENCE_AT_END = 40.0
+"""Seconds that requests and streams under way then get; each has deadlines of its own."""
 
 Report = Callable[[Line], None]
 
@@ -159,11 +162,18 @@ class Load:
             at = max(at + 1, int(self._clock()))
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> int:
-        """Let what is queued and under way end; how many requests were never sent."""
-        for _ in range(LANES):
-            self._lanes.put_nowait(None)
-        for _ in range(ONE_SHOT_CLIENTS):
-            self._one_shots.put_nowait(None)
+        """Let what is under way end; how many requests were never sent.
+
+        What is still queued after a moment is a backlog, and is given up unsent.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BACKLOG_AT_END):
+                await self._lanes.join()
+                await self._one_shots.join()
+        unsent = _emptied(self._lanes) + _emptied(self._one_shots)
+        for queue, users in ((self._lanes, LANES), (self._one_shots, ONE_SHOT_CLIENTS)):
+            for _ in range(users):
+                queue.put_nowait(None)
         _, pending = await asyncio.wait(tasks, timeout=_PATIENCE_AT_END)
         for task in pending:
             task.cancel()
@@ -171,7 +181,7 @@ class Load:
         for task in tasks:
             if not task.cancelled():
                 task.result()  # a defect of the generator is never passed over
-        return _left(self._lanes) + _left(self._one_shots)
+        return unsent
 
     # Requests
 
@@ -188,6 +198,7 @@ class Load:
             lane.requests += 1
             if failure is None:
                 lane.seconds.add(int(self._clock()))
+            self._lanes.task_done()
         if connection is not None:
             connection.close()
 
@@ -196,6 +207,7 @@ class Load:
         while (request := await self._one_shots.get()) is not None:
             connection, _ = await self._do(Lane.ONE_SHOT, request, None)
             connection.close()
+            self._one_shots.task_done()
 
     async def _do(
         self, lane: Lane, request: _Request, connection: Connection | None
@@ -203,13 +215,17 @@ class Load:
         """Send one request, once, and count how it ended."""
         self._tally.sent(self._clock() - request.due)
         data, status = self._spell(request.number, close=lane is Lane.ONE_SHOT)
-        connection, answer = await self._send(data, connection)
-        failure = answer.expecting(status)
-        self._tally.ended(lane, request.due, self._clock(), failure)
-        if failure is not None:
-            self._tally.status(answer)
-        if request.number % 2 == 0:
-            self._tally.marker(request.number // 2, failure)
+        failure: Failure | None = Failure.TIMED_OUT
+        try:
+            connection, answer = await self._send(data, connection)
+            failure = answer.expecting(status)
+            if failure is not None:
+                self._tally.status(answer)
+        finally:
+            # Also where it is cancelled: a request that was sent is counted, whatever happens.
+            self._tally.ended(lane, request.due, self._clock(), failure)
+            if request.number % 2 == 0:
+                self._tally.marker(request.number // 2, failure)
         return connection, failure
 
     async def _send(
@@ -281,7 +297,7 @@ async def _all(work: list[Coroutine[object, object, None]]) -> None:
             group.create_task(each)
 
 
-def _left(queue: Queue) -> int:
+def _emptied(queue: Queue) -> int:
     left = 0
     while not queue.empty():
         left += queue.get_nowait() is not None

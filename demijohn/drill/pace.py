@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-GROWTH = 1.25
+GROWTH = 1.5
 """What one step up or down multiplies or divides the rate by."""
 STRAINED = 0.5
 """Seconds of lateness past which the generator takes no step up."""
@@ -22,6 +22,7 @@ class Pace:
     lowest: float
     is_low: bool = False
     _base: float = field(init=False)
+    _late: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self._base = self.rate
@@ -42,8 +43,12 @@ class Pace:
             self.rate = min(self.rate * GROWTH, self.highest)
 
     def relieve(self, late: float) -> None:
-        """Ask less where a rate above the first cannot be held; the first is never given up."""
-        if not self.is_low and late > OVERDONE and self.rate > self._base:
+        """Ask less where a rate above the first cannot be held; the first is never given up.
+
+        Lateness that shrinks is what is left of a rate that has come down already.
+        """
+        grows, self._late = late > self._late, late
+        if grows and not self.is_low and late > OVERDONE and self.rate > self._base:
             self.rate = max(self.rate / GROWTH, self._base)
 
     def fall(self) -> None:

@@ -72,6 +72,9 @@ class Scaling:
     peak_utilization: int
     peak_ready: int
     """Most pods that were ready at one time."""
+    pressed: bool
+    """Whether the CPU was above the target for all of the last minute before the load fell or the
+    time was over: then it is not for want of load that replicas are missing."""
     back: bool
     """Whether the ready pods came back to the least."""
     sizes: tuple[int, ...]
@@ -111,7 +114,11 @@ def judge_scaling(scaling: Scaling) -> Verdict:
             f"(most: {scaling.peak_utilization} %): raise --max-rate"
         )
     elif scaling.peak_ready < scaling.most:
-        broken.append(f"{scaling.peak_ready} of {scaling.most} replicas became ready")
+        reached = f"{scaling.peak_ready} of {scaling.most} replicas became ready"
+        if scaling.pressed or scaling.most in scaling.sizes:
+            broken.append(reached)
+        else:
+            missed.append(f"{reached}, and the load never asked for more")
     elif not scaling.back:
         broken.append(f"the replicas did not come back to {scaling.least}")
     elif not is_way(scaling.sizes, scaling.least, scaling.most):

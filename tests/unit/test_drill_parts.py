@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demijohn.drill.account import settle
+from demijohn.drill.autoscale import was_pressed
 from demijohn.drill.cluster import (
     Hpa,
     Pod,
@@ -26,6 +27,7 @@ from demijohn.drill.errors import DrillError
 from demijohn.drill.job import manifest
 from demijohn.drill.pace import Pace
 from demijohn.drill.ranges import Ranges
+from demijohn.drill.run import Sample
 from demijohn.drill.tally import quantile
 
 NUMBERS = st.lists(st.integers(0, 60))
@@ -90,17 +92,37 @@ def test_requests_are_due_by_the_clock() -> None:
 
 def test_the_pace_stays_within_its_limits() -> None:
     """Steps up end at the highest, relief at the first rate, and a fall is for good."""
-    pace = Pace(200, 300, 20)
+    pace = Pace(200, 400, 20)
 
     rates = []
-    for act in (pace.step_up, pace.step_up, pace.relieve, pace.relieve, pace.relieve):
-        act(0.0 if act == pace.step_up else 2.0)
-        rates.append(pace.rate)
+    for act, late in (
+        (pace.step_up, 0.0),
+        (pace.step_up, 0.0),
+        (pace.relieve, 2.0),
+        (pace.relieve, 3.0),
+        (pace.relieve, 4.0),
+    ):
+        act(late)
+        rates.append(round(pace.rate))
     pace.fall()
     pace.step_up(0.0)
 
-    assert rates == [250, 300, 240, 200, 200]
+    assert rates == [300, 400, 267, 200, 200]
     assert pace.rate == 20
+
+
+def test_a_backlog_that_shrinks_is_left_to_shrink() -> None:
+    """One step down is enough where what waits becomes less; where it grows, another follows."""
+    pace = Pace(200, 900, 20)
+    pace.step_up(0.0)
+    pace.step_up(0.0)
+
+    rates = []
+    for late in (1.5, 1.4, 1.2, 1.3):
+        pace.relieve(late)
+        rates.append(round(pace.rate))
+
+    assert rates == [300, 300, 300, 200]
 
 
 def test_a_strained_generator_is_not_asked_for_more() -> None:
@@ -110,6 +132,20 @@ def test_a_strained_generator_is_not_asked_for_more() -> None:
     pace.step_up(0.8)
 
     assert pace.rate == 200
+
+
+@pytest.mark.parametrize(
+    ("cpu", "pressed"), [([90, 90], True), ([90, 76], False), ([None, 90], False)]
+)
+def test_an_autoscaler_is_pressed_while_the_cpu_is_above_its_target(
+    cpu: list[int | None], *, pressed: bool
+) -> None:
+    """Above target and tolerance at every look of the last minute; older looks don't count."""
+    limits = Hpa(2, 5, 70, 2, None)
+    samples = [Sample(0, (), limits)]
+    samples += [Sample(100 + at, (), Hpa(2, 5, 70, 3, each)) for at, each in enumerate(cpu)]
+
+    assert was_pressed(limits, samples) == pressed
 
 
 def test_quantiles() -> None:

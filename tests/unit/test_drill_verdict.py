@@ -72,7 +72,9 @@ OLD, NEW = (
     tuple(Pod(f"{age}-{at}", f"{age}{at}", is_ready=True, is_ending=False) for at in range(2))
     for age in ("old", "new")
 )
-SCALING = Scaling(2, 5, 70, 240, 5, back=True, sizes=(4, 5, 4, 3, 2), seconds_to_most=31.0)
+SCALING = Scaling(
+    2, 5, 70, 240, 5, pressed=False, back=True, sizes=(4, 5, 4, 3, 2), seconds_to_most=31.0
+)
 
 
 def a_run() -> Run:
@@ -242,6 +244,8 @@ def test_a_rollout_leaves_none_of_its_pods(
         ({}, Outcome.HELD),
         ({"sizes": (5, 2)}, Outcome.HELD),
         ({"peak_utilization": 70}, Outcome.INCONCLUSIVE),
+        ({"peak_ready": 3, "sizes": (3,)}, Outcome.INCONCLUSIVE),
+        ({"peak_ready": 3, "sizes": (3,), "pressed": True}, Outcome.BROKEN),
         ({"peak_ready": 4}, Outcome.BROKEN),
         ({"back": False}, Outcome.BROKEN),
         ({"sizes": (4, 3, 2)}, Outcome.BROKEN),
