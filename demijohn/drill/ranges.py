@@ -48,7 +48,7 @@ class Ranges:
 
     def overlaps(self, first: float, last: float) -> bool:
         """Whether any number of the set lies from `first` to `last`, both included."""
-        return any(low <= last and high >= first for low, high in self.pairs())
+        return any(max(low, first) <= min(high, last) for low, high in self.pairs())
 
     def pairs(self) -> list[Pair]:
         """The ranges, in order."""
