@@ -108,10 +108,11 @@ def _until_done(configurator: Configurator, patience: float | None = None) -> bo
         try:
             configurator.configure()
         except (NotYetError, ConfigureError) as error:
+            is_hopeless = isinstance(error, ConfigureError)
             if str(error) != said:
                 said = str(error)
-                log.warning("the database is not configured yet", reason=said)
-            is_hopeless = isinstance(error, ConfigureError)
+                say = log.error if is_hopeless else log.info
+                say("the database is not configured yet", reason=said)
             if patience is not None and (is_hopeless or time.monotonic() - began > patience):
                 return False
             time.sleep(MISSING_EVERY)

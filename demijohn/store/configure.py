@@ -30,6 +30,8 @@ ADMIN = "admin"
 DATA = "data"
 _COLL_MOD = "demijohnCollMod"
 _SELECTION_MS, _SOCKET_MS = 2_000, 20_000
+_CHECK_S = 5.0
+"""Seconds after which a mongod that is asked whether all is well counts as gone."""
 _ALREADY_INITIALIZED = 23
 _DUPLICATE = (51002, 51003)
 """Of a role, of a user."""
@@ -73,16 +75,22 @@ class Wanted:
 def service_user(uri: str) -> tuple[str, str]:
     """The user and password that a URI logs in with.
 
-    Raises SettingsError for a URI that the service refuses, ConfigureError for one without them.
+    Raises SettingsError for a URI that the service refuses, ConfigureError for one without them
+    or with a login that is not this command's to make.
     """
     check_uri(uri)
     try:
-        parts = parse_uri(uri, validate=False)
+        # Without the hosts: `mongodb+srv` would look them up.
+        parts = parse_uri(uri.replace("+srv", "", 1), validate=False)
     except (driver.PyMongoError, ValueError):
         parts = {}
     user, password = parts.get("username"), parts.get("password")
     if not user or not password:
         raise ConfigureError("the Secret's `uri` names no user and password that can be read")
+    if user in (ROOT, DRILL):
+        raise ConfigureError(f"the Secret's `uri` logs in as {user}, who has other rights")
+    if parts["options"].get("authSource", parts["database"]) not in (ADMIN, None):
+        raise ConfigureError("the Secret's `uri` must have authSource=admin: its user is there")
     return user, password
 
 
@@ -122,8 +130,12 @@ class Configurator:
         _asked(self._configure)
 
     def check(self) -> None:
-        """Return if it takes writes and lets root in. Raises NotYetError and ConfigureError."""
-        _asked(self._check)
+        """Return if it takes writes, lets root in, and has the users.
+
+        Raises NotYetError and ConfigureError.
+        """
+        with pymongo.timeout(_CHECK_S):
+            _asked(self._check)
 
     def close(self) -> None:
         """Close every connection."""
@@ -141,7 +153,10 @@ class Configurator:
 
     def _check(self) -> None:
         self._demand_primary()
-        self._root.admin.command("usersInfo", self._wanted.user)
+        names = {ROOT, *(str(user["name"]) for user in users(self._wanted))}
+        found = self._root.admin.command("usersInfo", sorted(names))["users"]
+        if missing := names - {user["user"] for user in found}:
+            raise NotYetError(f"users are missing: {', '.join(sorted(missing))}")
 
     def _initiate(self) -> None:
         hello = self._anyone.admin.command("hello")
