@@ -20,6 +20,7 @@ _MSG_BODY, _REPLY_BODY = 21, 36
 
 Body = dict[str, Any]
 Change = Callable[[bytes], bytes]
+Write = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,7 @@ class Relay:
     to send instead of the whole one, or with None.
     """
 
-    def __init__(
-        self, pick: Callable[[bytes], Change | None], write: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, pick: Callable[[bytes], Change | None], write: Write) -> None:
         """Take both; `write` sends."""
         self._pick = pick
         self._write = write

@@ -1,0 +1,77 @@
+"""A proxy that notes the name of every command that passes to a database."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from tests.support.standin import wire
+
+
+class Recorder:
+    """Listens on `port` of this machine and passes everything on to another one."""
+
+    def __init__(self, target: int) -> None:
+        """Take the port to pass to."""
+        self.commands: set[str] = set()
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._sockets = [self._listener]
+        self._threads: list[threading.Thread] = []
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._run(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Cut every connection, and take no more."""
+        for each in self._sockets:
+            _cut(each)
+        for thread in self._threads:
+            thread.join(10)
+        for each in self._sockets:
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._sockets.append(client)
+                self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            _cut(client)
+            return
+        self._sockets.append(server)
+        requests = wire.Relay(self._note, server.sendall)
+        self._run(lambda: _pump(client, server, requests.feed))
+        self._run(lambda: _pump(server, client, client.sendall))
+
+    def _note(self, data: bytes) -> None:
+        self.commands.add(wire.command_of(data).decode())
+
+    def _run(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+def _pump(source: socket.socket, goal: socket.socket, send: wire.Write) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(256 * 1024):
+            send(data)
+    for each in (source, goal):
+        _cut(each)
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
