@@ -22,7 +22,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML in which a name may stand once in a mapping; the parser alone keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the parser's own signature
-        names = [self.construct_object(name, deep=True) for name, _ in node.value]
+        names = [name.value for name, _ in node.value]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise yaml.constructor.ConstructorError(

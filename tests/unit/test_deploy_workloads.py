@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import click
+
+from demijohn.cli import main
+from demijohn.cli.secrets import NAME, create_command, secret
 from demijohn.launcher.sockets import check_reach
 from demijohn.settings import Settings, load
 from demijohn.store.uri import check_uri
@@ -36,8 +41,15 @@ def _database() -> dict[str, Any]:
 def _settings() -> Settings:
     """What the service is told in the local overlay: by its image, its ConfigMap and the Secret."""
     (given,) = read(LOCAL / "flask-settings.yaml")
-    uri = "mongodb://mongodb:27017/?replicaSet=rs0&authSource=admin"
-    return load({**image_environ(), **given["data"], "MONGODB_URI": uri})
+    return load({**image_environ(), **given["data"], "MONGODB_URI": _secret()["uri"]})
+
+
+def _secret() -> dict[str, str]:
+    """What `demijohn secrets create` makes when it is told nothing."""
+    options = {option.name: option.default for option in create_command.params}
+    made = secret(str(options["host"]), str(options["set_name"]))["stringData"]
+    assert isinstance(made, dict)
+    return made
 
 
 def test_the_autoscaler_owns_the_number_of_replicas() -> None:
@@ -172,14 +184,15 @@ def test_a_drained_node_takes_one_pod_at_a_time() -> None:
 
 
 def test_the_database_is_a_replica_set_of_one() -> None:
-    """The same set in its own arguments, in its configurator's and in the URI."""
+    """The same set in its own arguments, in its configurator's and in the URI that is made."""
     args = container(_database(), "mongodb")["args"]
     configurator = container(_database(), "configurator")["args"]
 
     assert _database()["spec"]["replicas"] == 1
     assert "--replSet=rs0" in args
     assert "--set=rs0" in configurator
-    assert "replicaSet=rs0" in str(_settings().mongodb_uri)
+    assert "replicaSet=rs0" in _secret()["uri"]
+    assert f"@{_database()['spec']['serviceName']}:27017/" in _secret()["uri"]
 
 
 def test_the_database_names_its_member_by_the_headless_service() -> None:
@@ -237,6 +250,34 @@ def test_the_configurator_runs_beside_the_database() -> None:
         "mountPath": "/run/secrets/mongodb",
         "readOnly": True,
     }
+
+
+def test_the_configurator_is_a_command_of_ours(tmp_path: Path) -> None:
+    """Its arguments are options that the command takes; the Secret has the files that it reads."""
+    name, *arguments = container(_database(), "configurator")["args"]
+    given = [each.replace("/run/secrets/mongodb", str(tmp_path)) for each in arguments]
+
+    command = main.get_command(click.Context(main), name)
+
+    assert command
+    context = command.make_context(name, given)
+    assert context.params["ready_file"] == Path("/tmp/ready")
+    assert container(_database(), "configurator")["readinessProbe"]["exec"] == {
+        "command": ["test", "-f", "/tmp/ready"]
+    }
+    assert {"uri", "root-password", "drill-password", "keyfile"} == set(_secret())
+
+
+def test_the_secret_has_what_the_manifests_read() -> None:
+    """Its name, and each key that a manifest names."""
+    mounted = [each["secret"] for each in pod_spec(_database())["volumes"] if "secret" in each]
+    key = _app()["env"][0]["valueFrom"]["secretKeyRef"]
+    keyfile = container(_database(), "keyfile")["command"][3]
+
+    assert mounted == [{"secretName": NAME}]
+    assert key["name"] == NAME
+    assert key["key"] in _secret()
+    assert Path(keyfile).name in _secret()
 
 
 def test_the_database_images_own_set_up_is_not_used() -> None:
