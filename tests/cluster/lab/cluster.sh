@@ -53,8 +53,8 @@ compile() { # compile MODULE LDFLAGS PACKAGE...
       -o "$BIN/$(binary_name "$p")" "$p")
   done
 }
-binary_name() {
-  case $1 in go.etcd.io/etcd/server/v3) echo etcd ;; .) echo coredns ;; *) basename "$1" ;; esac
+binary_name() { # binary_name PACKAGE, of the module $mod
+  case $1 in go.etcd.io/etcd/server/v3) echo etcd ;; .) echo "$mod" ;; *) basename "$1" ;; esac
 }
 build() {
   mkdir -p "$BIN"
@@ -66,6 +66,9 @@ build() {
   compile coredns "" .
   compile local-path "" github.com/rancher/local-path-provisioner
   compile hey "" github.com/rakyll/hey
+  compile kube-score "" github.com/zegl/kube-score/cmd/kube-score
+  compile compose-go "" .
+  compile registry "" .
   if [[ ! -x $BIN/pause ]]; then
     gcc -Os -static -s -o "$BIN/pause" "$TOOLS/pause.c"
   fi
