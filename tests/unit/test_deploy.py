@@ -155,9 +155,9 @@ def test_no_file_chooses_a_namespace(path: Path) -> None:
 
 def _all_containers() -> list[tuple[str, dict[str, Any]]]:
     return [
-        (f"{each['metadata']['name']}/{one['name']}", one)
-        for each in workloads()
-        for one in containers(pod_spec(each))
+        (f"{workload['metadata']['name']}/{each['name']}", each)
+        for workload in workloads()
+        for each in containers(pod_spec(workload))
     ]
 
 
@@ -277,7 +277,7 @@ def _variables(manifest: Manifest) -> list[dict[str, Any]]:
     """The variables that the containers of a workload are given, one by one."""
     if "template" not in manifest.get("spec", {}):
         return []
-    return [each for one in containers(pod_spec(manifest)) for each in one.get("env", [])]
+    return [name for each in containers(pod_spec(manifest)) for name in each.get("env", [])]
 
 
 def _credentials(manifest: Manifest) -> list[str]:
