@@ -116,13 +116,15 @@ class Generator:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._take(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._take(line)
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._said.append(line.decode("utf-8", "replace").rstrip())
+        with self._process.stderr as lines:
+            for line in lines:
+                self._said.append(line.decode("utf-8", "replace").rstrip())
 
     def _take(self, text: bytes) -> None:
         try:

