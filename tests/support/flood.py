@@ -56,7 +56,8 @@ async def capacity(url: str, clients: int, seconds: float) -> float:
         while loop.time() < until:
             connection = Connection(timeout=30)
             if await connection.open(target) is None:
-                good += (await connection.exchange(request)).status == 201
+                answer = await connection.exchange(request)
+                good += answer.status == 201
             connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
