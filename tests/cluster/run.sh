@@ -18,9 +18,8 @@ use_lab() {
 }
 
 lab_up() {
-  command -v dockerd containerd runc debootstrap iptables conntrack >/dev/null || {
-    "$LAB/cluster.sh" deps && "$LAB/engine.sh" deps
-  } >/dev/null
+  # Says little and takes a second where all of it is there.
+  { "$LAB/cluster.sh" deps && "$LAB/engine.sh" deps; } >/dev/null
   "$LAB/cluster.sh" build
   "$LAB/cluster.sh" up
   "$LAB/engine.sh" up

@@ -68,6 +68,7 @@ def test_documents_are_in_the_database_itself(service: Cluster, tmp_path: Path) 
     assert ended.code == HELD, ended.said
 
 
+@pytest.mark.soak
 def test_a_load_too_light_proves_nothing(service: Cluster, tmp_path: Path) -> None:
     """A rollout under less than 200 requests a second is inconclusive, not held."""
     ended = drill(service, tmp_path, "rollout", "--rate", "20")
