@@ -38,10 +38,13 @@ format: dev ## Let ruff put the code in order
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format --quiet
 
+# They wait for processes more than they compute, so two files at a time.
+process: AT_ONCE := -n 2 --dist loadfile
+
 unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	@[ $@ = unit ] || [ -x $(BIN)/secantusd-py ] || { echo "The $@ tests start the embedded" \
 	    "database, which is not to be had here: see above." >&2; exit 1; }
-	@$(BIN)/python -m pytest -q -m 'not soak' $(if $(K),-k '$(K)') tests/$@
+	@$(BIN)/python -m pytest -q -m 'not soak' $(AT_ONCE) $(if $(K),-k '$(K)') tests/$@
 
 cluster: dev ## Bring up a one-node Kubernetes with our images, where CLUSTER_LOAD names no other way
 	@tests/cluster/run.sh up
