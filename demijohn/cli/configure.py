@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -37,7 +38,11 @@ log = structlog.get_logger()
     required=True,
     help="A directory with the files uri, root-password and drill-password.",
 )
-@click.option("--member", required=True, metavar="HOST:PORT", help="The set's one member.")
+@click.option(
+    "--member",
+    metavar="HOST:PORT",
+    help="The set's one member.  [default: this host's full name, and the port]",
+)
 @click.option("--set", "set_name", default="rs0", show_default=True, help="The replica set.")
 @click.option("--port", type=click.IntRange(1, 65535), default=27017, show_default=True)
 @click.option(
@@ -49,7 +54,7 @@ log = structlog.get_logger()
 def configure_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,
     secrets: Path,
-    member: str,
+    member: str | None,
     set_name: str,
     port: int,
     ready_file: Path | None,
@@ -68,6 +73,9 @@ def configure_command(  # noqa: PLR0913 (one parameter an option: click's callin
 
     try:
         settings = load_here()
+        # In a StatefulSet's pod the kubelet writes the full name into /etc/hosts, beside the pod's
+        # own address: mongod finds itself by it at each start, whatever DNS still remembers.
+        member = member or f"{socket.getfqdn()}:{port}"
         wanted = _wanted(secrets, member, set_name, settings)
     except (SettingsError, ConfigureError) as error:
         click.echo(f"Error: {error}", err=True)

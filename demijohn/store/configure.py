@@ -4,6 +4,7 @@ Every step looks at what is there and does what is missing, so that it may be do
 several at once, and again after a crash anywhere::
 
     no set yet        replSetInitiate                          another did it first: code 23
+    a set without us  replSetReconfig, by force                the volume knew another name
     set, no primary   wait                                     elections take a moment
     no users          createUser root, by the localhost exception   another did it first: 51003
     root logs in      roles, then users: update, or create     another created first: 51002, 51003
@@ -33,6 +34,8 @@ _SELECTION_MS, _SOCKET_MS = 2_000, 20_000
 _CHECK_S = 5.0
 """Seconds after which a mongod that is asked whether all is well counts as gone."""
 _ALREADY_INITIALIZED = 23
+_INVALID_CONFIG = 93
+"""InvalidReplicaSetConfig: also what a mongod says that is not in the set that it has stored."""
 _DUPLICATE = (51002, 51003)
 """Of a role, of a user."""
 _UNKNOWN = (31, 11)
@@ -172,8 +175,32 @@ class Configurator:
         try:
             self._anyone.admin.command("replSetInitiate", config)
         except driver.OperationFailure as error:
-            if error.code != _ALREADY_INITIALIZED:
+            if error.code not in (_ALREADY_INITIALIZED, *_NO_LOGIN):
                 raise NotYetError(f"the set can't be initiated: {_words(error)}") from None
+            self._rejoin(has_users=error.code in _NO_LOGIN)
+
+    def _rejoin(self, *, has_users: bool) -> None:
+        """Put a mongod back into its set of one, if it looked at its start and did not find itself.
+
+        It would wait for another member to tell it more, and there is none: its name has changed
+        (the volume came from another namespace), or DNS did not know it in time.
+        """
+        if not self._root_logs_in():
+            raise ConfigureError(_NOT_LET_IN) if has_users else NotYetError("the set is being made")
+        run = self._root.admin.command
+        try:
+            run("replSetGetStatus")
+        except driver.OperationFailure as error:
+            if error.code != _INVALID_CONFIG:
+                raise
+        else:
+            return
+        config = run("replSetGetConfig")["config"]
+        if len(config["members"]) != 1:
+            raise ConfigureError("mongod is not a member of its own set, which has several others")
+        config["members"][0]["host"] = self._wanted.member
+        config["version"] += 1
+        run({"replSetReconfig": config, "force": True})
 
     def _demand_primary(self) -> None:
         if not self._anyone.admin.command("hello").get("isWritablePrimary"):

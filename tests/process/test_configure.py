@@ -156,6 +156,21 @@ def test_a_user_that_vanished_comes_back(mongod: Mongod, secret: Secret, begin: 
     assert _is_right(mongod, secret)
 
 
+def test_a_member_that_has_another_name(mongod: Mongod, secret: Secret, begin: Begin) -> None:
+    """A volume that knew its member by another name comes back, with users and documents."""
+    assert begin("--once").wait() == Exit.OK
+    with _service(secret) as client:
+        client.flask_db.data.insert_one({"_id": "kept"})
+    mongod.stop()
+    mongod.rename_member("mongodb-0.mongodb.elsewhere.svc:27017")
+    mongod.start()
+
+    assert begin("--once").wait() == Exit.OK
+    assert _is_right(mongod, secret)
+    with _service(secret) as client:
+        assert client.flask_db.data.find_one() == {"_id": "kept"}
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_configurator_that_is_killed(
     mongod: Mongod, secret: Secret, begin: Begin, seed: int

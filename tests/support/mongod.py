@@ -92,6 +92,12 @@ class Mongod:
         path = self.data / "standin.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
+    def rename_member(self, host: str) -> None:
+        """Have its volume know the set's member by another name; while it does not run."""
+        state = self.state()
+        state["config"]["members"][0]["host"] = host
+        (self.data / "standin.json").write_text(json.dumps(state))
+
     def anyone(self) -> Client:
         """A client that has not logged in."""
         return _client(f"mongodb://127.0.0.1:{self.port}/?directConnection=true")

@@ -90,6 +90,7 @@ async def serve(options: argparse.Namespace, lock: int) -> int:
     server = await asyncio.get_running_loop().create_server(
         lambda: Client(node, clients), options.address, options.port, backlog=1024
     )
+    await node.find_itself()
     print(f"Waiting for connections on {options.address}:{options.port}", flush=True)
     ends = [asyncio.create_task(event.wait()) for event in (stopping, backend.died)]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

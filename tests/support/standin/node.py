@@ -27,7 +27,10 @@ FREE = frozenset({"ping", "buildInfo", "buildinfo", "endSessions", "logout"})
 """Commands that need no login."""
 BYPASS = frozenset({"createUser", "replSetInitiate", "replSetGetStatus", "replSetGetConfig"})
 """What the localhost exception lets a client of the same machine do, of what is known here."""
-SET_COMMANDS = frozenset({"replSetInitiate", "replSetGetStatus", "replSetGetConfig"})
+SET_COMMANDS = frozenset(
+    {"replSetInitiate", "replSetGetStatus", "replSetGetConfig", "replSetReconfig"}
+)
+NO_CONFIG = {"isreplicaset": True, "info": "Does not have a valid replica set config"}
 _OF_THE_SESSION = frozenset({"lsid", "writeConcern", "comment", "maxTimeMS"})
 UNAUTHORIZED, AUTHENTICATION_FAILED, ALREADY_INITIALIZED = 13, 18, 23
 INVALID_SET, NOT_YET_INITIALIZED, NOT_WRITABLE_PRIMARY, DUPLICATE_USER = 93, 94, 10107, 51003
@@ -55,6 +58,9 @@ class Node:
         self._state = json.loads(self._path.read_text()) if self._path.exists() else {}
         self._changing = asyncio.Lock()
         self._elected = 0.0
+        # As mongod: until it has found itself in its set it is of none, and it looks only once.
+        self._is_member = False
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def has_users(self) -> bool:
@@ -65,6 +71,10 @@ class Node:
         """Be ready to serve. Raises BackendError."""
         if self.has_users:
             await self.backend.start(auth=True)
+
+    async def find_itself(self) -> None:
+        """Ask at the member's name, as mongod does at its start; once it accepts connections."""
+        self._is_member = "config" in self._state and await self._is_self(self._host())
 
     async def answer(self, message: Message, *, local: bool) -> bytes | None:
         """The answer while there are no users; None where there are some by now."""
@@ -98,14 +108,15 @@ class Node:
             if message.command == "replSetInitiate":
                 await self._initiate(message.body["replSetInitiate"])
                 return {"ok": 1.0}
-            return self.of_set(message.command)
+            return self.of_set(message)
         if not self._is_primary():
             raise CommandError(NOT_WRITABLE_PRIMARY, "NotWritablePrimary", "not primary")
         await self._make_first_user(message.body)
         return {"ok": 1.0}
 
-    def of_set(self, command: str) -> Body:
+    def of_set(self, message: Message) -> Body:
         """The answer to one of SET_COMMANDS, for who may ask. Raises CommandError."""
+        command = message.command
         config = self._state.get("config")
         if config is None:
             raise CommandError(
@@ -115,14 +126,29 @@ class Node:
             raise CommandError(ALREADY_INITIALIZED, "AlreadyInitialized", "already initialized")
         if command == "replSetGetConfig":
             return {"ok": 1.0, "config": config}
+        if command == "replSetReconfig":
+            return self._reconfigure(message.body)
+        if not self._is_member:
+            _refuse_set("Our replica set config is invalid or we are not a member of it")
         state = 1 if self._is_primary() else 2
         words = {1: "PRIMARY", 2: "SECONDARY"}[state]
         member = {"_id": 0, "name": self._host(), "self": True, "health": 1.0}
         members = [{**member, "state": state, "stateStr": words}]
         return {"ok": 1.0, "set": self._set_name, "myState": state, "members": members}
 
+    def _reconfigure(self, body: Body) -> Body:
+        if not body.get("force"):
+            raise CommandError(NOT_WRITABLE_PRIMARY, "NotWritablePrimary", "not primary")
+        self._save(config=body["replSetReconfig"])
+        self._looking = asyncio.get_running_loop().create_task(self.find_itself())
+        return {"ok": 1.0}
+
     def as_member(self, body: Body) -> Body:
         """The backend's answer to `hello`, as a member of the set gives it."""
+        if not self._is_member:
+            theirs = ("setName", "setVersion", "hosts", "me", "primary")
+            rest = {name: value for name, value in body.items() if name not in theirs}
+            return {**rest, "isWritablePrimary": False, "ismaster": False, **NO_CONFIG}
         host = self._host()
         ours = {"setName": self._set_name, "hosts": [host], "me": host}
         if "primary" in body:
@@ -137,21 +163,20 @@ class Node:
         body |= {"maxBsonObjectSize": 16 * 1024 * 1024, "maxMessageSizeBytes": 48_000_000}
         body |= {"maxWriteBatchSize": 100_000, "logicalSessionTimeoutMinutes": 30}
         body |= {"minWireVersion": 0, "maxWireVersion": 25, "readOnly": False, "ok": 1.0}
-        if "config" not in self._state:
-            info = "Does not have a valid replica set config"
-            return {**body, "isreplicaset": True, "info": info}
+        if not self._is_member:
+            return {**body, **NO_CONFIG}
         body |= {"secondary": not primary, "setVersion": 1}
         return self.as_member({**body, "primary": ""} if primary else body)
 
     def _is_primary(self) -> bool:
-        return "config" in self._state and time.monotonic() >= self._elected
+        return self._is_member and time.monotonic() >= self._elected
 
     def _host(self) -> str:
         return str(self._state["config"]["members"][0]["host"])
 
     async def _initiate(self, config: Any) -> None:
         if "config" in self._state:
-            self.of_set("replSetInitiate")
+            raise CommandError(ALREADY_INITIALIZED, "AlreadyInitialized", "already initialized")
         if not isinstance(config, dict) or config.get("_id") != self._set_name:
             _refuse_set(f"the set's name is {self._set_name} by the command line")
         members = config.get("members")
@@ -161,7 +186,8 @@ class Node:
         if not isinstance(host, str) or not await self._is_self(host):
             _refuse_set("No host described in new configuration maps to this node")
         self._elected = time.monotonic() + ELECTION
-        self._save(config=config)
+        self._save(config={"version": 1, **config})
+        self._is_member = True
 
     async def _is_self(self, host: str) -> bool:
         """Whether a connection to `host` ends here, as mongod finds it out: it asks."""
