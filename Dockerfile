@@ -9,11 +9,12 @@ COPY requirements.txt /build/
 RUN /opt/demijohn/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
         --require-hashes --only-binary :all: -r /build/requirements.txt
 COPY demijohn /build/demijohn
-# The package beside its requirements, compiled once: nobody can write there later. Then what only
-# an installation needs goes. The first process of a container ignores each signal that it has no
+# The package beside its requirements, readable whatever the umask of the checkout was, compiled once:
+# nobody can write there later. Then what only an installation needs goes. The first process of a container ignores each signal that it has no
 # handler for; so the command gets one before it loads anything, and can be stopped as it starts.
 RUN packages=$(/opt/demijohn/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
     && cp -r /build/demijohn "$packages/" \
+    && chmod -R a+rX "$packages/demijohn" \
     && printf '%s\n' '#!/opt/demijohn/bin/python' 'import signal' 'import sys' \
         'signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))' \
         'from demijohn.cli import main' 'main()' > /opt/demijohn/bin/demijohn \

@@ -5,10 +5,11 @@
 # Docker engine of tests/cluster/lab are brought up (Debian, root, Go 1.26, gcc).
 #   run.sh up               cluster, engine, images built and loaded; does again only what is missing
 #   run.sh test [ARGS]      pytest on it
-#   run.sh down             end what `up` started
+#   run.sh down             end the lab that `up` started from this checkout, and no other
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LAB=tests/cluster/lab
+STARTED=.venv/.lab-started
 VERSION=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' demijohn/__init__.py)
 
 use_lab() {
@@ -19,8 +20,10 @@ use_lab() {
 
 lab_up() {
   # Says little and takes a second where all of it is there.
-  { "$LAB/cluster.sh" deps && "$LAB/engine.sh" deps; } >/dev/null
+  "$LAB/cluster.sh" deps >/dev/null
+  "$LAB/engine.sh" deps >/dev/null
   "$LAB/cluster.sh" build
+  if ! "$LAB/cluster.sh" status >/dev/null 2>&1; then touch "$STARTED"; fi
   "$LAB/cluster.sh" up
   "$LAB/engine.sh" up
 }
@@ -36,6 +39,12 @@ images() {
   for image in flask-mongodb-app mongodb-standin; do $CLUSTER_LOAD "$image:$VERSION"; done
 }
 
+if [[ ! ${CLUSTER_LOAD:-} ]]; then
+  ((EUID == 0)) || { echo "tests/cluster/lab needs root; or give a cluster: CLUSTER_LOAD" >&2; exit 1; }
+  for tool in go gcc python3; do
+    command -v $tool >/dev/null || { echo "tests/cluster/lab needs $tool: its README" >&2; exit 1; }
+  done
+fi
 own=0
 [[ ${CLUSTER_LOAD:-} ]] || own=1
 ((own)) && use_lab
@@ -47,7 +56,11 @@ case ${1:-} in
   test) shift; exec .venv/bin/python -m pytest -q -m 'not soak' "$@" ;;
   soak) shift; exec .venv/bin/python -m pytest -m soak "$@" ;;
   down)
-    if ((own)); then "$LAB/engine.sh" down; "$LAB/cluster.sh" down; fi
+    if ((own)) && [[ -e $STARTED ]]; then
+      "$LAB/engine.sh" down
+      "$LAB/cluster.sh" down
+      rm "$STARTED"
+    fi
     ;;
   *) sed -n '2,9p' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

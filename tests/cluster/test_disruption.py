@@ -22,6 +22,10 @@ def _evict(cluster: Cluster, name: str) -> None:
     cluster.run("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
 
 
+def _may_go(cluster: Cluster) -> int:
+    return int(cluster.get("pdb/flask-pdb")["status"]["disruptionsAllowed"])
+
+
 def _names(cluster: Cluster) -> list[str]:
     return [pod["metadata"]["name"] for pod in cluster.ready(APP)]
 
@@ -37,6 +41,7 @@ def test_evictions_come_one_at_a_time(service: Cluster) -> None:
         _evict(service, second)
 
     service.wait_for_replicas(5)
+    wait_until(lambda: _may_go(service) == 1, "the budget knows that the pod is replaced")
     _evict(service, second)
 
 

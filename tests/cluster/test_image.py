@@ -67,11 +67,13 @@ def test_its_user_is_a_number_and_owns_nothing() -> None:
         "import os, json\n"
         "mine = [path for path, _, names in os.walk('/opt/demijohn') for each in ('', *names)\n"
         "        if os.access(os.path.join(path, each), os.W_OK)]\n"
-        "print(json.dumps([os.getuid(), os.getgid(), mine]))"
+        "hidden = [path for path, _, names in os.walk('/opt/demijohn') for each in ('', *names)\n"
+        "          if not os.access(os.path.join(path, each), os.R_OK)]\n"
+        "print(json.dumps([os.getuid(), os.getgid(), mine, hidden]))"
     )
 
     assert inspect(IMAGE)["Config"]["User"] == "10001:10001"
-    assert json.loads(found) == [10001, 10001, []]
+    assert json.loads(found) == [10001, 10001, [], []]
 
 
 def test_it_holds_the_pinned_requirements_and_nothing_else() -> None:
