@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import uuid
+from typing import Any
 
 from tests.support.api import Api
-from tests.support.cluster import DATABASE, Cluster, restricted_pod
+from tests.support.cluster import APP, DATABASE, SLOW, Cluster, restricted_pod
 from tests.support.processes import wait_until
 
 ASK = """
@@ -85,3 +87,30 @@ def test_the_service_speaks_as_a_user_with_few_rights(service: Cluster) -> None:
     said = service.run("exec", "deploy/flask-deployment", "--", "python", "-c", script)
 
     assert json.loads(said) == [0, 13, 13]
+
+
+def test_new_passwords_reach_every_pod(service: Cluster) -> None:
+    """The way that docs/reference/database.md tells: new URI in the pods, the documents there."""
+    marker = uuid.uuid4().hex
+    api = Api(service.url)
+    assert api.insert({"marker": marker}).status == 201
+
+    service.run("scale", "deployment/flask-deployment", "statefulset/mongodb", "--replicas=0")
+    wait_until(lambda: not service.pods(APP) + service.pods(DATABASE), "nothing runs", SLOW)
+    secret = service.get("secret/flask-mongodb-auth")
+    new = re.sub(r"(?<=:)[^:@/]+(?=@)", uuid.uuid4().hex, _decoded(secret, "uri"))
+    secret["data"]["uri"] = base64.b64encode(new.encode()).decode()
+    service.run("replace", "--force", "-f", "-", given=json.dumps(secret))
+    service.run("scale", "deployment/flask-deployment", "statefulset/mongodb", "--replicas=1")
+    service.settle()
+    service.wait_for_replicas(2)
+
+    assert (
+        service.run("exec", "deploy/flask-deployment", "--", "printenv", "MONGODB_URI")
+        == f"{new}\n"
+    )
+    assert api.get("/data").json().count({"marker": marker}) == 1
+
+
+def _decoded(secret: Any, key: str) -> str:
+    return base64.b64decode(secret["data"][key]).decode()

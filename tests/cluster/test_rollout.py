@@ -41,7 +41,7 @@ def _scale_downs(service: Cluster, times: int) -> None:
 
     run = loaded(service, up_and_down)
     verdict = judge(run)
-    print(run.result.by_kind(), [each.at for each in run.endings], verdict)
+    print(run.result.by_kind(), run.result.latency, len(run.endings), verdict)
     assert verdict.outcome is Outcome.HELD, verdict
     assert len(run.endings) == 3 * times
 

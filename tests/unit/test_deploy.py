@@ -268,9 +268,9 @@ def test_credentials_come_from_the_secret_alone() -> None:
         {"secretKeyRef": {"name": "flask-mongodb-auth", "key": "uri"}}
     ]
     volumes = pod_spec(one("StatefulSet", "mongodb"))["volumes"]
-    assert [each["secret"] for each in volumes if "secret" in each] == [
-        {"secretName": "flask-mongodb-auth"}
-    ]
+    assert {each["secret"]["secretName"] for each in volumes if "secret" in each} == {
+        "flask-mongodb-auth"
+    }
 
 
 def _variables(manifest: Manifest) -> list[dict[str, Any]]:

@@ -195,17 +195,17 @@ def test_the_database_is_a_replica_set_of_one() -> None:
     assert f"@{_database()['spec']['serviceName']}:27017/" in _secret()["uri"]
 
 
-def test_the_database_names_its_member_by_the_headless_service() -> None:
-    """A name that outlives the pod's address, in whatever namespace this is."""
-    service = _database()["spec"]["serviceName"]
-    member = f"--member=$(POD_NAME).{service}.$(POD_NAMESPACE).svc:27017"
-    configurator = container(_database(), "configurator")
-    fields = {
-        each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in configurator["env"]
-    }
+def test_the_database_names_its_member_by_the_pods_own_name() -> None:
+    """The full name that the kubelet writes into /etc/hosts: no DNS in the way of a new start."""
+    service = one("Service", "mongodb")
 
-    assert member in configurator["args"]
-    assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
+    assert not [
+        each
+        for each in container(_database(), "configurator")["args"]
+        if each.startswith("--member")
+    ]
+    assert _database()["spec"]["serviceName"] == service["metadata"]["name"]
+    assert service["spec"]["clusterIP"] == "None"
 
 
 def test_the_databases_memory_is_its_own() -> None:
@@ -245,8 +245,8 @@ def test_the_configurator_runs_beside_the_database() -> None:
 
     assert sidecar["restartPolicy"] == "Always"
     assert sidecar["image"] == _app()["image"]
-    assert mounts["secret"] == {
-        "name": "secret",
+    assert mounts["secret-logins"] == {
+        "name": "secret-logins",
         "mountPath": "/run/secrets/mongodb",
         "readOnly": True,
     }
@@ -271,10 +271,12 @@ def test_the_configurator_is_a_command_of_ours(tmp_path: Path) -> None:
 def test_the_secret_has_what_the_manifests_read() -> None:
     """Its name, and each key that a manifest names."""
     mounted = [each["secret"] for each in pod_spec(_database())["volumes"] if "secret" in each]
+    files = {item["path"]: item["key"] for each in mounted for item in each["items"]}
     key = _app()["env"][0]["valueFrom"]["secretKeyRef"]
     keyfile = container(_database(), "keyfile")["command"][3]
 
-    assert mounted == [{"secretName": NAME}]
+    assert {each["secretName"] for each in mounted} == {NAME}
+    assert files == {name: name for name in _secret()}
     assert key["name"] == NAME
     assert key["key"] in _secret()
     assert Path(keyfile).name in _secret()
