@@ -193,11 +193,9 @@ class Load:
                 self._tally.idle_closes += connection.closed_idle
                 connection = None
             if connection is None:
-                lane.connections += 1
+                lane.connects()
             connection, failure = await self._do(Lane.KEEP_ALIVE, request, connection)
-            lane.requests += 1
-            if failure is None:
-                lane.seconds.add(int(self._clock()))
+            lane.ended(self._clock(), failure)
             self._lanes.task_done()
         if connection is not None:
             connection.close()

@@ -78,8 +78,10 @@ class LaneUse(_Model):
 
     requests: int
     connections: int
+    longest: int
+    """Most requests that one of its connections carried."""
     seconds: list[Pair]
-    """Those in which it got a good answer, as ranges."""
+    """Those in which a connection that was kept got a good answer, as ranges."""
 
 
 class StreamUse(_Model):

@@ -160,7 +160,7 @@ def load_rows(run: Run) -> list[Row]:
     """The figures of the load."""
     result, account = run.result, run.account
     span = result.full_load or 1
-    uses = [lane.requests for lane in result.lanes]
+    uses = [lane.longest for lane in result.lanes]
     rows: list[Row] = [
         ("seconds of load", f"{result.seconds:.1f}"),
         ("requests offered", f"{result.offered}"),
@@ -169,7 +169,8 @@ def load_rows(run: Run) -> list[Row]:
         ("offered a second, at full load", f"{result.offered_at_full / span:.1f}"),
         ("achieved a second, at full load", f"{result.done_at_full / span:.1f}"),
         ("sent over a second late, or not at all", f"{result.late} + {result.unsent}"),
-        ("keep-alive lanes, least and most requests", f"{len(uses)}: {min(uses)}, {max(uses)}"),
+        ("keep-alive lanes", f"{len(uses)}"),
+        ("most requests on one connection, by lane", f"{min(uses)} to {max(uses)}"),
         ("keep-alive connections", f"{sum(lane.connections for lane in result.lanes)}"),
         ("idle connections closed unannounced", f"{result.idle_closes}"),
         ("streams read to their end", f"{_whole_streams(run)} of {len(result.streams)}"),

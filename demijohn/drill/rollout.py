@@ -9,8 +9,9 @@ from demijohn.drill.load import Plan
 from demijohn.drill.run import Run, Scene, Setup, under_load
 from demijohn.drill.verdict import Verdict, judge, judge_rollouts
 
-BEFORE, AFTER = 8.0, 8.0
-"""Seconds of load before the first restart and after the last: lanes and streams get going."""
+BEFORE, AFTER = 12.0, 12.0
+"""Seconds of load before the first restart and after the last: streams get going, and at the least
+rate each lane's connection carries the requests that the verdict asks for."""
 _GONE_WITHIN = 120.0
 
 

@@ -20,7 +20,7 @@ from demijohn.drill.run import Run
 LEAST_RATE = 200.0
 """Requests a second, offered and achieved."""
 LEAST_USES = 100
-"""Requests that each keep-alive lane carries."""
+"""Requests that each keep-alive lane carries over one and the same connection."""
 ACROSS = 5.0
 """Seconds before and after a pod is told to end in which each lane must have been in use, and
 that a stream open at that moment must last."""
@@ -173,13 +173,16 @@ def _missed_load(run: Run) -> Iterator[str]:
         yield f"the markers could not be read: {'; '.join(run.notes)}"
     if len(result.lanes) < LANES:
         yield f"{len(result.lanes)} keep-alive lanes, of {LANES} at least"
-    idle = [lane.requests for lane in result.lanes if lane.requests < LEAST_USES]
-    if idle:
-        yield f"{len(idle)} lanes carried fewer than {LEAST_USES} requests (least: {min(idle)})"
+    uses = [lane.longest for lane in result.lanes if lane.longest < LEAST_USES]
+    if uses:
+        yield (
+            f"{len(uses)} lanes carried fewer than {LEAST_USES} requests over one connection "
+            f"(least: {min(uses)})"
+        )
 
 
 def _idle_lanes(run: Run) -> Iterator[str]:
-    """A lane is in use across a pod's end if it got answers shortly before and shortly after."""
+    """In use across a pod's end: kept connections got answers shortly before and after."""
     for ending in run.endings:
         idle = sum(not _in_use_across(lane, ending.at) for lane in run.result.lanes)
         if idle:

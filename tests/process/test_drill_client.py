@@ -227,6 +227,7 @@ def test_a_good_service_has_no_failures() -> None:
     assert (result.failed, result.done) == (0, server.seen)
     assert result.offered == server.seen
     assert all(lane.connections <= 1 for lane in result.lanes)
+    assert all(lane.longest == lane.requests for lane in result.lanes)
 
 
 def test_a_keep_alive_connection_that_dies_under_a_request_is_a_failure() -> None:
@@ -258,6 +259,7 @@ def test_an_announced_close_is_heeded() -> None:
 
     assert (result.failed, result.done) == (0, server.seen)
     assert all(lane.connections == lane.requests for lane in result.lanes)
+    assert all((lane.longest, lane.seconds) == (1, []) for lane in result.lanes)
     assert result.idle_closes == 0
 
 

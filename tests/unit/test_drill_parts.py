@@ -25,10 +25,11 @@ from demijohn.drill.cluster import (
 )
 from demijohn.drill.errors import DrillError
 from demijohn.drill.job import manifest
+from demijohn.drill.outcomes import Failure
 from demijohn.drill.pace import Pace
 from demijohn.drill.ranges import Ranges
 from demijohn.drill.run import Sample
-from demijohn.drill.tally import quantile
+from demijohn.drill.tally import LaneTally, quantile
 
 NUMBERS = st.lists(st.integers(0, 60))
 
@@ -146,6 +147,20 @@ def test_an_autoscaler_is_pressed_while_the_cpu_is_above_its_target(
     samples += [Sample(100 + at, (), Hpa(2, 5, 70, 3, each)) for at, each in enumerate(cpu)]
 
     assert was_pressed(limits, samples) == pressed
+
+
+def test_a_lane_is_in_use_on_connections_that_are_kept() -> None:
+    """The first answer on a connection is no sign of keep-alive; a failure is no use at all."""
+    lane = LaneTally()
+    lane.connects()
+    for at, failure in ((0, None), (1, None), (2, Failure.RESET)):
+        lane.ended(at, failure)
+    lane.connects()
+    for at in (3, 4):
+        lane.ended(at, None)
+
+    assert (lane.requests, lane.connections, lane.longest) == (5, 2, 3)
+    assert list(lane.seconds) == [1, 4]
 
 
 def test_quantiles() -> None:

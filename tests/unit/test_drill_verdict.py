@@ -30,6 +30,7 @@ from demijohn.drill.plot import ceiling, render
 from demijohn.drill.ranges import Ranges
 from demijohn.drill.report import Report, as_json, markdown, write
 from demijohn.drill.run import Ending, Mark, Run, Sample
+from demijohn.drill.tally import LaneTally
 from demijohn.drill.verdict import (
     Outcome,
     Scaling,
@@ -42,7 +43,7 @@ from demijohn.drill.verdict import (
 
 SECONDS = 60
 OFFERED = 200 * SECONDS
-LANE = LaneUse(requests=600, connections=2, seconds=[(0, 59)])
+LANE = LaneUse(requests=600, connections=2, longest=300, seconds=[(0, 59)])
 STREAMS = [
     StreamUse(began=begin, fast=begin + 8, ended=begin + 8.5, bytes=17_000_000)
     for begin in range(0, 50, 2)
@@ -96,6 +97,20 @@ def a_run() -> Run:
 def with_result(**changes: object) -> Run:
     """The same run, its result changed."""
     return replace(a_run(), result=RESULT.model_copy(update=changes))
+
+
+def used_once_each(requests: int) -> LaneUse:
+    """A lane whose every connection carries one request, ten a second."""
+    lane = LaneTally()
+    for at in range(requests):
+        lane.connects()
+        lane.ended(at / 10, None)
+    return LaneUse(
+        requests=lane.requests,
+        connections=lane.connections,
+        longest=lane.longest,
+        seconds=lane.seconds.pairs(),
+    )
 
 
 def with_failure(lane: Lane, kind: Failure) -> Run:
@@ -172,7 +187,13 @@ MISSED: dict[str, Callable[[], Run]] = {
     "of 12000 requests late": lambda: with_result(unsent=OFFERED // 10),
     "15 keep-alive lanes": lambda: with_result(lanes=[LANE] * 15),
     "fewer than 100": lambda: with_result(
-        lanes=[LANE] * 15 + [LANE.model_copy(update={"requests": 99})]
+        lanes=[LANE] * 15 + [LANE.model_copy(update={"longest": 99})]
+    ),
+    "16 lanes carried fewer than 100 requests over one connection": lambda: with_result(
+        lanes=[used_once_each(600)] * 16
+    ),
+    "16 lanes were not in use across the end of old-0": lambda: with_result(
+        lanes=[used_once_each(600)] * 16
     ),
     "markers could not be read": lambda: replace(a_run(), account=None, notes=["gone"]),
     "no pod was told to end": lambda: replace(a_run(), endings=[]),
