@@ -342,6 +342,8 @@ def _show(report: Report, paths: list[Path]) -> None:
         click.echo(f"Broken: {each}.")
     for each in verdict.missed:
         click.echo(f"Not put to the test: {each}.")
+    for note in report.run.notes if report.run is not None else ():
+        click.echo(note)
     click.echo(f"The promise {_PHRASES[WORDS[verdict.outcome]]}. {paths[0]} has it all.")
 
 

@@ -15,6 +15,9 @@ CONTAINER = "flask-app"
 HPA = "flask-hpa"
 HPA_KIND = "hpa.v2.autoscaling"
 MANAGEMENT_PORT = 9090
+_OVER = frozenset({"Failed", "Succeeded"})
+_METRICS_TIMEOUT = 2.0
+"""Seconds for a pod's metrics: what they say later is not of the moment when it was told to end."""
 _STREAMS = re.compile(rb"^demijohn_streams(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 _NEW_SIZE = re.compile(r"New size: (\d+)")
 HOW_TO_GET_METRICS = (
@@ -97,7 +100,12 @@ def parse_deployment(value: Mapping[str, Any]) -> Deployment:
 
 def read_pods(kubectl: Kubectl, selector: str) -> list[Pod]:
     """The pods that the selector names, ending ones too."""
-    return [parse_pod(each) for each in kubectl.get("pods", "-l", selector)["items"]]
+    return parse_pods(kubectl.get("pods", "-l", selector)["items"])
+
+
+def parse_pods(items: Iterable[Mapping[str, Any]]) -> list[Pod]:
+    """From their JSON; what is left of pods that are over (an eviction leaves some) is no pod."""
+    return [parse_pod(each) for each in items if each.get("status", {}).get("phase") not in _OVER]
 
 
 def parse_pod(value: Mapping[str, Any]) -> Pod:
@@ -189,9 +197,9 @@ def since(before: Iterable[Rescale], after: Iterable[Rescale]) -> list[Rescale]:
 
 def streams_on(kubectl: Kubectl, pod: str) -> int | None:
     """How many streamed answers a pod has under way by its own metrics; None if it can't say."""
-    path = _metrics_path(kubectl, pod)
     try:
-        return parse_streams(kubectl.run("get", "--raw", path))
+        path = _metrics_path(kubectl, pod)
+        return parse_streams(kubectl.run("get", "--raw", path, timeout=_METRICS_TIMEOUT))
     except KubectlError:
         return None
 
@@ -209,5 +217,6 @@ def _metrics_path(kubectl: Kubectl, pod: str) -> str:
 
 def current_namespace(kubectl: Kubectl) -> str:
     """The namespace of the context that is in force."""
-    said = kubectl.run("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+    words = ("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+    said = kubectl.run(*words, timeout=_METRICS_TIMEOUT)
     return said.decode().strip() or "default"

@@ -140,7 +140,13 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", *table(("Failed", "how", "count", "first and last second"), failures))
     yield from ("", *table(("Latency, ms", "requests", "p50", "p99", "longest"), _latencies(run)))
     if run.endings:
-        head = ("Pod told to end", "at, s", "gone at, s", "streams open", "by its own metrics")
+        head = (
+            "Pod told to end",
+            "at most at, s",
+            "gone at, s",
+            "streams open",
+            "by its own metrics",
+        )
         yield from ("", *table(head, _endings(run)))
     if run.burst is not None:
         yield from ("", burst_remark(run.burst))
@@ -226,7 +232,7 @@ def _latencies(run: Run) -> Iterator[Row]:
 
 def _endings(run: Run) -> Iterator[Row]:
     for each in run.endings:
-        streams = sum(was_open(stream, each.at) for stream in run.result.streams)
+        streams = sum(was_open(stream, each) for stream in run.result.streams)
         own = "unknown" if each.streams is None else f"{each.streams}"
         gone = "–" if each.gone is None else f"{each.gone:.0f}"
         yield (each.name, f"{each.at:.0f}", gone, f"{streams}", own)

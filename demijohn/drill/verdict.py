@@ -15,7 +15,7 @@ from demijohn.drill.cluster import Rescale
 from demijohn.drill.load import LANES
 from demijohn.drill.outcomes import LaneUse, StreamUse
 from demijohn.drill.ranges import Ranges
-from demijohn.drill.run import Run
+from demijohn.drill.run import Ending, Run
 
 LEAST_RATE = 200.0
 """Requests a second, offered and achieved."""
@@ -28,8 +28,8 @@ MOST_LATE = 0.05
 """Share of the requests that the generator may send more than a second late."""
 _UNTRUE = 0.999
 """The share of a rate below which it was not reached: the last request is due at the end."""
-_LOOK = 1.0
-"""Seconds by which the moment when a pod was told to end may be known too late."""
+MOST_APART = 3.0
+"""Seconds between two looks, within which a pod was told to end, for that to be dated at all."""
 
 
 class Outcome(IntEnum):
@@ -92,7 +92,7 @@ def judge_endings(run: Run) -> Verdict:
     """Whether clients were really there when pods ended: lanes in use, streams open."""
     if not run.endings:
         return Verdict(missed=("no pod was told to end",))
-    return Verdict(missed=(*_idle_lanes(run), *_no_streams(run)))
+    return Verdict(missed=(*_undated(run), *_idle_lanes(run), *_no_streams(run)))
 
 
 def judge_rollouts(done: int, times: int, before: set[str], after: set[str]) -> Verdict:
@@ -170,7 +170,7 @@ def _missed_load(run: Run) -> Iterator[str]:
     if late > MOST_LATE * result.offered:
         yield f"the generator fell behind: it sent {late} of {result.offered} requests late"
     if run.account is None:
-        yield f"the markers could not be read: {'; '.join(run.notes)}"
+        yield "the markers could not be read in the database"
     if len(result.lanes) < LANES:
         yield f"{len(result.lanes)} keep-alive lanes, of {LANES} at least"
     uses = [lane.longest for lane in result.lanes if lane.longest < LEAST_USES]
@@ -181,32 +181,41 @@ def _missed_load(run: Run) -> Iterator[str]:
         )
 
 
+def _undated(run: Run) -> Iterator[str]:
+    for ending in run.endings:
+        apart = ending.at - ending.since
+        if apart > MOST_APART:
+            when = f"it is not known when {ending.name} was told to end"
+            yield f"{when}: looks were {apart:.1f} s apart"
+
+
 def _idle_lanes(run: Run) -> Iterator[str]:
     """In use across a pod's end: kept connections got answers shortly before and after."""
     for ending in run.endings:
-        idle = sum(not _in_use_across(lane, ending.at) for lane in run.result.lanes)
+        idle = sum(not _in_use_across(lane, ending) for lane in run.result.lanes)
         if idle:
             yield f"{idle} lanes were not in use across the end of {ending.name}"
 
 
-def _in_use_across(lane: LaneUse, moment: float) -> bool:
+def _in_use_across(lane: LaneUse, ending: Ending) -> bool:
     used = Ranges(lane.seconds)
-    return used.overlaps(moment - ACROSS, moment) and used.overlaps(moment, moment + ACROSS)
+    was_used = used.overlaps(ending.since - ACROSS, ending.since)
+    return was_used and used.overlaps(ending.at, ending.at + ACROSS)
 
 
 def _no_streams(run: Run) -> Iterator[str]:
     for ending in run.endings:
-        if not any(was_open(stream, ending.at) for stream in run.result.streams):
+        if not any(was_open(stream, ending) for stream in run.result.streams):
             yield f"no stream was open when {ending.name} was told to end"
     known = [ending.streams for ending in run.endings if ending.streams is not None]
     if known and not any(known):
         yield "no pod had a stream under way, by its own metrics, when it was told to end"
 
 
-def was_open(stream: StreamUse, moment: float) -> bool:
+def was_open(stream: StreamUse, ending: Ending) -> bool:
     """Whether a stream was being read slowly then, which leaves most of it still to come."""
     lasts = stream.ended - stream.began > ACROSS
-    return lasts and stream.began < moment - _LOOK and moment < stream.fast
+    return lasts and stream.began < ending.since and ending.at < stream.fast
 
 
 Rule = Callable[[Run], Verdict]

@@ -19,6 +19,7 @@ from demijohn.drill.cluster import (
     parse_deployment,
     parse_hpa,
     parse_pod,
+    parse_pods,
     parse_rescales,
     parse_streams,
     since,
@@ -28,7 +29,7 @@ from demijohn.drill.job import manifest
 from demijohn.drill.outcomes import Failure
 from demijohn.drill.pace import Pace
 from demijohn.drill.ranges import Ranges
-from demijohn.drill.run import Sample
+from demijohn.drill.run import Sample, newly_ending
 from demijohn.drill.tally import LaneTally, quantile
 
 NUMBERS = st.lists(st.integers(0, 60))
@@ -219,6 +220,30 @@ def test_a_pod_is_read(metadata: dict[str, str], ready: str, expected: Pod) -> N
 def test_a_pod_that_has_hardly_begun_is_read() -> None:
     """No conditions yet: not ready."""
     assert not parse_pod({"metadata": {"name": "a", "uid": "u"}, "status": {}}).is_ready
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_is_over_is_no_pod(phase: str) -> None:
+    """What an eviction leaves behind is neither a replica nor a pod that ends."""
+    items = [
+        {"metadata": {"name": name, "uid": name}, "status": {"phase": each}}
+        for name, each in (("a", "Running"), ("b", phase), ("c", "Pending"))
+    ]
+
+    assert [pod.name for pod in parse_pods(items)] == ["a", "c"]
+
+
+def test_a_pod_ends_once_and_between_two_looks() -> None:
+    """Told to end or gone since the look before; one that was ending then is known already."""
+
+    def pod(name: str, *, is_ending: bool = False) -> Pod:
+        return Pod(name, name, is_ready=True, is_ending=is_ending)
+
+    before = (pod("stays"), pod("told"), pod("gone"), pod("was", is_ending=True))
+    after = (pod("stays"), pod("told", is_ending=True), pod("new"), pod("was", is_ending=True))
+
+    assert [each.name for each in newly_ending(before, after)] == ["told", "gone"]
+    assert newly_ending(after, after) == []
 
 
 def test_the_deployment_is_read() -> None:

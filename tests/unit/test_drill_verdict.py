@@ -88,7 +88,7 @@ def a_run() -> Run:
         ],
         burst=None,
         samples=[Sample(1, OLD, None), Sample(59, NEW, Hpa(2, 5, 70, 2, 44))],
-        endings=[Ending("old-0", "old0", 20, 2, 31), Ending("old-1", "old1", 30, 0, 41)],
+        endings=[Ending("old-0", "old0", 19, 20, 2, 31), Ending("old-1", "old1", 29, 30, 0, 41)],
         marks=[Mark(8, "rollout 1 of 1 begins <&>")],
         account=ACCOUNT,
     )
@@ -196,6 +196,17 @@ MISSED: dict[str, Callable[[], Run]] = {
         lanes=[used_once_each(600)] * 16
     ),
     "markers could not be read": lambda: replace(a_run(), account=None, notes=["gone"]),
+    "when old-1 was told to end: looks were 4.0 s apart": lambda: replace(
+        a_run(), endings=[Ending("old-1", "old1", 26, 30, 2, 41)]
+    ),
+    "no stream was open when old-2": lambda: replace(
+        with_result(streams=[StreamUse(began=19.5, fast=27.5, ended=28, bytes=9)]),
+        endings=[Ending("old-2", "old2", 19, 20, 2, 31)],
+    ),
+    "16 lanes were not in use across the end of old-3": lambda: replace(
+        with_result(lanes=[LANE.model_copy(update={"seconds": [(20, 59)]})] * 16),
+        endings=[Ending("old-3", "old3", 19, 20, 2, 31)],
+    ),
     "no pod was told to end": lambda: replace(a_run(), endings=[]),
     "1 lanes were not in use across the end of old-1": lambda: with_result(
         lanes=[LANE] * 15 + [LANE.model_copy(update={"seconds": [(0, 24), (40, 59)]})]
