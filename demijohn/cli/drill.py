@@ -133,10 +133,10 @@ def _load_options(command: Command) -> Command:
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
-    default=900.0,
+    default=1800.0,
     show_default=True,
     metavar="SECONDS",
-    help="For all of it.",
+    help="From the load's beginning; until there are the least replicas it waits as long before.",
 )
 def autoscale_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from demijohn.drill.behavior import scale_down_seconds
 from demijohn.drill.errors import DrillError
 from demijohn.drill.kubectl import Kubectl, KubectlError
 
@@ -59,6 +60,8 @@ class Hpa:
     replicas: int
     utilization: int | None
     """The same, as measured; None while it is unknown."""
+    scale_down: float = 0.0
+    """Seconds that it needs to come from the most to the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,6 @@ class Rescale:
     when: str
     """RFC 3339, which sorts as text."""
     size: int
-    reason: str
 
 
 def read_deployment(kubectl: Kubectl) -> Deployment:
@@ -141,12 +143,14 @@ def parse_hpa(value: Mapping[str, Any]) -> Hpa:
     seen = [
         each["resource"]["current"] for each in status.get("currentMetrics") or [] if _is_cpu(each)
     ]
+    least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
     return Hpa(
-        least=spec.get("minReplicas", 1),
-        most=spec["maxReplicas"],
+        least=least,
+        most=most,
         target=targets[0]["averageUtilization"],
         replicas=status.get("currentReplicas") or 0,
         utilization=seen[0].get("averageUtilization") if seen else None,
+        scale_down=scale_down_seconds(spec.get("behavior") or {}, most, least),
     )
 
 
@@ -162,8 +166,15 @@ def measures(kubectl: Kubectl, selector: str) -> bool:
     try:
         found = kubectl.get("pods.v1beta1.metrics.k8s.io", "-l", selector)
     except KubectlError as error:
-        raise DrillError(f"No metrics API ({error.message}). {HOW_TO_GET_METRICS}") from None
+        if is_no_such_api(error):
+            raise DrillError(f"No metrics API ({error.message}). {HOW_TO_GET_METRICS}") from None
+        raise
     return bool(found.get("items"))
+
+
+def is_no_such_api(error: KubectlError) -> bool:
+    """Whether the cluster has no such API at all, in contrast to one that is out of order."""
+    return error.is_not_found or "doesn't have a resource type" in error.message
 
 
 def read_rescales(kubectl: Kubectl) -> list[Rescale]:
@@ -181,7 +192,6 @@ def parse_rescales(events: Iterable[Mapping[str, Any]]) -> list[Rescale]:
             count=each.get("count") or 1,
             when=each.get("lastTimestamp") or each.get("eventTime") or "",
             size=int(size[1]),
-            reason=each["message"].partition("reason: ")[2],
         )
         for each in events
         if (size := _NEW_SIZE.search(each.get("message", "")))

@@ -42,6 +42,11 @@ class Sample:
         """Pods that are ready and have not been told to end."""
         return sum(pod.is_ready and not pod.is_ending for pod in self.pods)
 
+    @property
+    def wanted(self) -> int:
+        """Pods that have not been told to end, ready or not."""
+        return sum(not pod.is_ending for pod in self.pods)
+
 
 @dataclass(slots=True)
 class Ending:

@@ -77,6 +77,8 @@ class Scaling:
     time was over: then it is not for want of load that replicas are missing."""
     back: bool
     """Whether the ready pods came back to the least."""
+    had_time: bool
+    """Whether what had not happened when the time was over had had as long as it needs."""
     sizes: tuple[int, ...]
     """By the autoscaler's own events since the load began, oldest first."""
     seconds_to_most: float | None = None
@@ -115,12 +117,18 @@ def judge_scaling(scaling: Scaling) -> Verdict:
         )
     elif scaling.peak_ready < scaling.most:
         reached = f"{scaling.peak_ready} of {scaling.most} replicas became ready"
-        if scaling.pressed or scaling.most in scaling.sizes:
+        if not scaling.had_time:
+            missed.append(f"{reached}, and the time was over soon after they were asked for")
+        elif scaling.pressed or scaling.most in scaling.sizes:
             broken.append(reached)
         else:
             missed.append(f"{reached}, and the load never asked for more")
     elif not scaling.back:
-        broken.append(f"the replicas did not come back to {scaling.least}")
+        reached = f"the replicas did not come back to {scaling.least}"
+        if scaling.had_time:
+            broken.append(reached)
+        else:
+            missed.append(f"{reached} in less time than the autoscaler needs: raise --timeout")
     elif not is_way(scaling.sizes, scaling.least, scaling.most):
         way = " → ".join(map(str, (scaling.least, *scaling.sizes)))
         broken.append(f"by the autoscaler's events the way was {way}")

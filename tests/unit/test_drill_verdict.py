@@ -74,7 +74,16 @@ OLD, NEW = (
     for age in ("old", "new")
 )
 SCALING = Scaling(
-    2, 5, 70, 240, 5, pressed=False, back=True, sizes=(4, 5, 4, 3, 2), seconds_to_most=31.0
+    2,
+    5,
+    70,
+    240,
+    5,
+    pressed=False,
+    back=True,
+    had_time=True,
+    sizes=(4, 5, 4, 3, 2),
+    seconds_to_most=31.0,
 )
 
 
@@ -279,7 +288,9 @@ def test_a_rollout_leaves_none_of_its_pods(
         ({"peak_ready": 3, "sizes": (3,)}, Outcome.INCONCLUSIVE),
         ({"peak_ready": 3, "sizes": (3,), "pressed": True}, Outcome.BROKEN),
         ({"peak_ready": 4}, Outcome.BROKEN),
+        ({"peak_ready": 4, "pressed": True, "had_time": False}, Outcome.INCONCLUSIVE),
         ({"back": False}, Outcome.BROKEN),
+        ({"back": False, "had_time": False}, Outcome.INCONCLUSIVE),
         ({"sizes": (4, 3, 2)}, Outcome.BROKEN),
         ({"sizes": (4, 5)}, Outcome.BROKEN),
         ({"sizes": ()}, Outcome.BROKEN),
