@@ -23,12 +23,12 @@ def scale_down_seconds(behavior: Mapping[str, Any], most: int, least: int) -> fl
     each = [_steps(policy, most, least) for policy in rules.get("policies") or _POLICIES]
     # "Max" is the policy that takes away most: the fastest.
     way = min(each) if chosen == "Max" else max(each)
-    return (_WINDOW if window is None else window) + way + MARGIN
+    return float(_WINDOW if window is None else window) + way + MARGIN
 
 
 def _steps(policy: Mapping[str, Any], most: int, least: int) -> float:
     """Seconds that one policy needs for all of the way."""
-    period, value = float(policy["periodSeconds"]), policy["value"]
+    period, value = float(policy["periodSeconds"]), float(policy["value"])
     if policy["type"] == "Pods":
         return ceil((most - least) / value) * period
     periods, size = 0, most
