@@ -65,6 +65,11 @@ def drill_autoscale(setup: Setup, plan: Plan, timeout: float) -> Scaled:
     return Scaled(run, verdict, scaling)
 
 
+def longest(timeout: float) -> float:
+    """Seconds of load that the drill takes at most."""
+    return timeout + _AFTER
+
+
 def _wait_for_metrics(setup: Setup) -> None:
     deadline = time.monotonic() + _METRICS_WITHIN
     while not measures(setup.kubectl, setup.deployment.selector):

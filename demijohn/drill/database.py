@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from demijohn.drill.errors import DrillError
@@ -72,6 +72,9 @@ def _forwarded(kubectl: Kubectl) -> Iterator[int]:
     finally:
         timer.cancel()
         process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+        process.kill()
         process.communicate()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -54,6 +55,16 @@ def write(report: Report, directory: Path) -> list[Path]:
     except OSError as error:
         raise DrillError(f"{directory} can't be written: {error.strerror}.") from None
     return [directory / name for name in texts]
+
+
+def check(directory: Path) -> None:
+    """Raise DrillError where reports can't be written into it; nothing is made for that yet."""
+    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise DrillError(f"{directory} can't be written: {there} is no directory.")
+    files = [each for each in there.glob("report.*") if there == directory]
+    if not all(os.access(each, os.W_OK) for each in (there, *files)):
+        raise DrillError(f"{directory} can't be written: no permission.")
 
 
 def as_json(report: Report) -> str:

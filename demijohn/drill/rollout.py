@@ -13,6 +13,8 @@ BEFORE, AFTER = 12.0, 12.0
 """Seconds of load before the first restart and after the last: streams get going, and at the least
 rate each lane's connection carries the requests that the verdict asks for."""
 _GONE_WITHIN = 120.0
+_SLOWER = 10.0
+"""Seconds that kubectl gets to say that a rollout took too long."""
 
 
 @dataclass(slots=True)
@@ -30,6 +32,11 @@ def drill_rollout(setup: Setup, plan: Plan, times: int, timeout: float) -> tuple
         judge_rollouts(rolled.done, times, run.uids_before, run.uids_after)
     )
     return run, verdict
+
+
+def longest(times: int, timeout: float) -> float:
+    """Seconds of load that so many rollouts take at most."""
+    return BEFORE + times * (timeout + _SLOWER + _GONE_WITHIN) + AFTER
 
 
 def rolling(times: int, timeout: float, rolled: Rolled) -> Callable[[Scene], None]:
@@ -59,7 +66,7 @@ def _roll(scene: Scene, timeout: float) -> bool:
     kubectl.run("rollout", "restart", name)
     status = kubectl.start("rollout", "status", name, f"--timeout={timeout:.0f}s")
     try:
-        scene.wait_until(lambda: status.poll() is not None, timeout + 10)
+        scene.wait_until(lambda: status.poll() is not None, timeout + _SLOWER)
     finally:
         status.kill()
         status.communicate()

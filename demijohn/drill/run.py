@@ -283,7 +283,7 @@ def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run
 
 
 def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
-    with generating(plan, setup.inside) as generator:
+    with generating(plan, setup.inside, setup.view.say) as generator:
         watch = Watch(setup, generator.clock)
         try:
             generator.wait_for_load()
