@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from demijohn.drill.ranges import Pair
 
+MARKER = "demijohn_drill"
+"""The member by which a drill's own documents are known; its value is the run."""
+
 
 class Failure(StrEnum):
     """How one request failed. There is nothing between these and the answer asked for."""

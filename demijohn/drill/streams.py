@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from demijohn.drill.http import Connection, Target
-from demijohn.drill.outcomes import Failure, StreamUse
+from demijohn.drill.outcomes import MARKER, Failure, StreamUse
 from demijohn.drill.ranges import Ranges
 
 BALLAST = 64
@@ -35,7 +35,7 @@ def ballast(run: str, number: int) -> bytes:
     """One document of the ballast, as JSON; the stream is searched for its mark."""
     padding = "x" * BALLAST_SIZE
     return (
-        f'{{"demijohn_drill":"{run}","ballast":"{_mark(run)}{number};","padding":"{padding}"}}'
+        f'{{"{MARKER}":"{run}","ballast":"{_mark(run)}{number};","padding":"{padding}"}}'
     ).encode()
 
 

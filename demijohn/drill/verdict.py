@@ -6,9 +6,11 @@ missed a minimum, proves nothing: it is inconclusive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
+from math import inf
 
 from demijohn.drill.account import Account
 from demijohn.drill.cluster import Rescale
@@ -105,6 +107,15 @@ def judge_rollouts(done: int, times: int, before: set[str], after: set[str]) -> 
     elif before & after:
         broken.append(f"{len(before & after)} pods of before the rollout are still there")
     return Verdict(tuple(broken), () if before and after else ("no pods were seen",))
+
+
+def judge_each(run: Run, begun: list[float]) -> Verdict:
+    """Whether pods had streams in each of the rollouts that began then, by their own metrics."""
+    missed = []
+    for number, (begin, end) in enumerate(pairwise([*begun, inf]), start=1):
+        if _had_none(each for each in run.endings if begin <= each.at < end):
+            missed.append(f"in rollout {number} {_NO_STREAM}")
+    return Verdict(missed=tuple(missed))
 
 
 def judge_scaling(scaling: Scaling) -> Verdict:
@@ -215,9 +226,16 @@ def _no_streams(run: Run) -> Iterator[str]:
     for ending in run.endings:
         if not any(was_open(stream, ending) for stream in run.result.streams):
             yield f"no stream was open when {ending.name} was told to end"
-    known = [ending.streams for ending in run.endings if ending.streams is not None]
-    if known and not any(known):
-        yield "no pod had a stream under way, by its own metrics, when it was told to end"
+    if _had_none(run.endings):
+        yield _NO_STREAM
+
+
+_NO_STREAM = "no pod had a stream under way, by its own metrics, when it was told to end"
+
+
+def _had_none(endings: Iterable[Ending]) -> bool:
+    known = [ending.streams for ending in endings if ending.streams is not None]
+    return bool(known) and not any(known)
 
 
 def was_open(stream: StreamUse, ending: Ending) -> bool:

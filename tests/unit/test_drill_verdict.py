@@ -36,6 +36,7 @@ from demijohn.drill.verdict import (
     Scaling,
     Verdict,
     judge,
+    judge_each,
     judge_load,
     judge_rollouts,
     judge_scaling,
@@ -261,6 +262,14 @@ def test_what_is_broken_stays_broken() -> None:
 
     assert verdict.outcome is Outcome.BROKEN
     assert verdict.missed
+
+
+def test_each_rollout_has_to_end_pods_with_streams() -> None:
+    """One rollout whose pods had streams does not speak for the next one."""
+    run = a_run()
+
+    assert judge_each(run, [8.0]) == judge_each(run, []) == Verdict()
+    assert judge_each(run, [8.0, 25.0]).missed[0].startswith("in rollout 2 no pod had a stream")
 
 
 @pytest.mark.parametrize(
