@@ -153,8 +153,8 @@ def _run_lines(run: Run) -> Iterator[str]:
     if run.endings:
         head = (
             "Pod told to end",
-            "at most at, s",
-            "gone at, s",
+            "by, s",
+            "gone by, s",
             "streams open",
             "by its own metrics",
         )

@@ -302,7 +302,7 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
         endings=list(watch.endings.values()),
         marks=scene.marks,
         account=None,
-        notes=[] if _knows_streams(watch) else [_NO_METRICS],
+        notes=[_NO_METRICS] if plan.has_streams and not _knows_streams(watch) else [],
     )
 
 

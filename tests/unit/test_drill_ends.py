@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from demijohn.drill import autoscale, rollout
+from demijohn.drill.cluster import Deployment
 from demijohn.drill.errors import DrillError
 from demijohn.drill.generator import Generator
 from demijohn.drill.http import Target
+from demijohn.drill.kubectl import Kubectl
 from demijohn.drill.outcomes import Failure, Line, Result, Second, StreamUse
 from demijohn.drill.report import check
+from demijohn.drill.run import Ending, Sample, Setup, Watch
 from demijohn.drill.signals import ENDS, as_interrupts
 from demijohn.drill.streams import Streams
+from demijohn.settings import load
 
 RESULT = Result(
     run="run", seconds=2, full_load=2, offered=0, offered_at_full=0, done=0, done_at_full=0, late=0,
@@ -49,6 +56,61 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+KUBECTL = r"""
+import json, pathlib, sys
+
+turn = pathlib.Path(__file__).with_name("turn")
+match sys.argv[1:]:
+    case ["get", "--raw", path]:
+        print("demijohn_streams 3.0" if ":9090/" in path else "")
+    case ["config", *_]:
+        print("default")
+    case ["get", "pods", *_]:
+        states = json.loads(turn.read_text())
+        turn.write_text(json.dumps(states[1:]))
+        marked = {"deletionTimestamp": "now"}
+        items = [
+            {"metadata": {"name": name, "uid": name, **(marked if is_ending else {})}}
+            for name, is_ending in states[0].items()
+        ]
+        print(json.dumps({"items": items}))
+"""
+
+
+class Silent:
+    """A view that nobody looks at."""
+
+    def show(self, second: Second | None, sample: Sample | None) -> None:
+        """Show nothing."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+
+def test_a_pods_end_lies_between_two_looks(tmp_path: Path) -> None:
+    """From the beginning of the last look that did not see it to the end of the one that did."""
+    states = [
+        {"told": False, "goes": False, "was": True},
+        {"told": True, "goes": False, "was": True},
+        {"told": True, "new": False},
+    ]
+    (tmp_path / "turn").write_text(json.dumps(states))
+    (tmp_path / "kubectl.py").write_text(KUBECTL)
+    kubectl = Kubectl((sys.executable, str(tmp_path / "kubectl.py")))
+    setup = Setup(kubectl, Deployment("d", "app=d", "i"), load({}), Silent())
+    watch = Watch(setup, count(10.0).__next__)
+
+    watch.look()
+    watch.look()
+    watch.last_look()
+
+    # A look asks the clock twice: 10 and 11, 12 and 13, 14 and 15.
+    assert list(watch.endings.values()) == [
+        Ending("told", "told", since=10, at=13, streams=3, gone=None),
+        Ending("goes", "goes", since=12, at=15, streams=None, gone=15),
+    ]
 
 
 def a_log(path: Path, *lines: Line) -> Callable[[], subprocess.Popen[bytes]]:
