@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from demijohn.drill.cluster import Hpa, Rescale, measures, read_hpa, read_rescales, since
 from demijohn.drill.errors import DrillError
+from demijohn.drill.kubectl import Kubectl, KubectlError
 from demijohn.drill.load import GUIDE_CLIENTS, GUIDE_REQUESTS, Plan
 from demijohn.drill.outcomes import Burst
 from demijohn.drill.run import Run, Sample, Scene, Setup, under_load
@@ -21,6 +22,7 @@ _METRICS_WITHIN = 120.0
 LONGEST_WAIT = 3600.0
 """Seconds that the drill waits at most for an autoscaler to be at its least by itself."""
 _POLL = 2.0
+_TRIES = 10
 _AFTER = 5.0
 _A_MINUTE = 60.0
 _READY_WITHIN = 120.0
@@ -59,10 +61,20 @@ def drill_autoscale(setup: Setup, plan: Plan, timeout: float) -> Scaled:
     before = read_rescales(setup.kubectl)
     way = _Way()
     run = under_load(setup, plan, _scaling(hpa, timeout, way))
-    rescales = since(before, read_rescales(setup.kubectl))
+    rescales = since(before, _events_after(setup.kubectl))
     scaling = _seen(hpa, run.samples, rescales, way)
     verdict = judge_load(run).and_also(judge_scaling(scaling))
     return Scaled(run, verdict, scaling)
+
+
+def _events_after(kubectl: Kubectl) -> list[Rescale]:
+    """The events, with patience: a busy API server is no reason to throw the load's result away."""
+    for _ in range(_TRIES):
+        try:
+            return read_rescales(kubectl)
+        except KubectlError:
+            time.sleep(_POLL)
+    return read_rescales(kubectl)
 
 
 def longest(timeout: float) -> float:

@@ -110,21 +110,21 @@ class Generator:
 
     def finish(self) -> Result:
         """End the load and return its result. Raises DrillError where there is none."""
-        deadline = time.monotonic() + _PATIENCE_AT_END
+        # A log that hangs is read again once; SLACK has the time for both.
+        deadline = time.monotonic() + 1.5 * _PATIENCE_AT_END
         while self._result is None:
-            self._ask_to_end()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(deadline - time.monotonic(), 0))
-            has_ended = self._process.poll() is not None
-            if has_ended:
-                self._join()
-            if self._result is None and not (has_ended and self._follow_again()):
+            self._end(_PATIENCE_AT_END)
+            is_late = time.monotonic() > deadline
+            if self._result is None and (is_late or not self._follow_again()):
                 raise DrillError(self._why())
         return self._result
 
     def kill(self, patience: float = 0) -> None:
         """End it without a result, if it still runs; by force if it does not end when told to."""
-        if self._process.poll() is None and patience:
+        self._end(patience)
+
+    def _end(self, patience: float) -> None:
+        if patience:
             self._ask_to_end()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)

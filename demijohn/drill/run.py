@@ -149,7 +149,12 @@ class Watch:
 
     def last_look(self) -> None:
         """Look once more, after the end, and wait for what is still being read."""
-        self.look()
+        for _ in range(_MISSES):
+            try:
+                self.look()
+                break
+            except KubectlError:  # no reason to throw the load's result away
+                time.sleep(LOOK_EVERY)
         self._readers.shutdown()
 
     def check(self) -> None:
@@ -275,11 +280,11 @@ def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run
         markers.check()
     try:
         run = _accounted(setup, _loaded(setup, plan, action))
+        return replace(run, notes=[*run.notes, *_clean_up(setup, plan.run)])
     except BaseException:
         for line in _clean_up(setup, plan.run):
             setup.view.say(line)
         raise
-    return replace(run, notes=[*run.notes, *_clean_up(setup, plan.run)])
 
 
 def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
