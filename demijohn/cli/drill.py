@@ -136,7 +136,7 @@ def _load_options(command: Command) -> Command:
     default=1800.0,
     show_default=True,
     metavar="SECONDS",
-    help="From the load's beginning; until there are the least replicas it waits as long before.",
+    help="Of load; the wait for the least replicas before it does not count.",
 )
 def autoscale_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,
