@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -133,10 +133,10 @@ def _load_options(command: Command) -> Command:
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
-    default=900.0,
+    default=1800.0,
     show_default=True,
     metavar="SECONDS",
-    help="For all of it.",
+    help="Of load; the wait for the least replicas before it does not count.",
 )
 def autoscale_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,
@@ -246,13 +246,14 @@ def _carry_out(drill: str, options: Options, act: Callable[[Scene], Report]) -> 
     from demijohn.cli.drill_view import viewing  # noqa: PLC0415 (only where a drill runs)
     from demijohn.drill.errors import DrillError  # noqa: PLC0415
     from demijohn.drill.kubectl import Kubectl  # noqa: PLC0415
-    from demijohn.drill.report import write  # noqa: PLC0415
+    from demijohn.drill.report import check  # noqa: PLC0415
+    from demijohn.drill.signals import as_interrupts  # noqa: PLC0415
 
     kubectl = Kubectl(context=options.context, namespace=options.namespace)
     try:
-        with viewing() as view:
+        check(options.report)
+        with as_interrupts(), viewing() as view:
             report = act(Scene(_new_name(), datetime.now(UTC), options, kubectl, view))
-        paths = write(report, options.report)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except DrillError as error:
@@ -260,15 +261,16 @@ def _carry_out(drill: str, options: Options, act: Callable[[Scene], Report]) -> 
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
         sys.exit(Exit.INTERRUPTED)
-    _show(report, paths)
+    _show(report)
+    _write(drill, report, options.report)
     sys.exit(report.verdict.outcome)
 
 
 def _autoscale(scene: Scene, load: LoadOptions) -> Report:
-    from demijohn.drill.autoscale import drill_autoscale  # noqa: PLC0415
+    from demijohn.drill.autoscale import drill_autoscale, longest  # noqa: PLC0415
     from demijohn.drill.report import Report  # noqa: PLC0415
 
-    setup, plan = _prepared(scene, load)
+    setup, plan = _prepared(scene, load, longest(load.timeout))
     scaled = drill_autoscale(setup, plan, load.timeout)
     return Report(
         drill="autoscale",
@@ -283,9 +285,9 @@ def _autoscale(scene: Scene, load: LoadOptions) -> Report:
 
 def _rollout(scene: Scene, load: LoadOptions, times: int) -> Report:
     from demijohn.drill.report import Report  # noqa: PLC0415
-    from demijohn.drill.rollout import drill_rollout  # noqa: PLC0415
+    from demijohn.drill.rollout import drill_rollout, longest  # noqa: PLC0415
 
-    setup, plan = _prepared(scene, load)
+    setup, plan = _prepared(scene, load, longest(times, load.timeout))
     run, verdict = drill_rollout(setup, plan, times, load.timeout)
     return Report("rollout", scene.name, plan.url, scene.began, verdict, run)
 
@@ -301,11 +303,11 @@ def _data(scene: Scene) -> Report:
     return Report("data", scene.name, url, scene.began, compared.verdict, steps=steps)
 
 
-def _prepared(scene: Scene, load: LoadOptions) -> tuple[Setup, Plan]:
-    """What the drills under load work with, and the load that they make."""
+def _prepared(scene: Scene, load: LoadOptions, longest: float) -> tuple[Setup, Plan]:
+    """What the drills under load work with, and the load that they make for so long at most."""
     from demijohn.drill import job  # noqa: PLC0415
     from demijohn.drill.cluster import read_deployment  # noqa: PLC0415
-    from demijohn.drill.generator import InCluster  # noqa: PLC0415
+    from demijohn.drill.generator import SLACK, InCluster  # noqa: PLC0415
     from demijohn.drill.load import Plan  # noqa: PLC0415
     from demijohn.drill.run import Setup  # noqa: PLC0415
 
@@ -314,7 +316,7 @@ def _prepared(scene: Scene, load: LoadOptions) -> tuple[Setup, Plan]:
     url, settings = service_url(given), load_here()
     deployment = read_deployment(kubectl)
     image = load.image or deployment.image
-    inside = InCluster(kubectl, image, DEADLINE) if load.in_cluster else None
+    inside = InCluster(kubectl, image, longest + SLACK) if load.in_cluster else None
     setup = Setup(kubectl, deployment, settings, scene.view, inside, load.has_hpa, options.keep)
     return setup, Plan(
         url=url,
@@ -327,12 +329,8 @@ def _prepared(scene: Scene, load: LoadOptions) -> tuple[Setup, Plan]:
     )
 
 
-DEADLINE = 4 * 3600.0
-"""Seconds after which the cluster ends the Job, should the drill be gone."""
-
-
-def _show(report: Report, paths: list[Path]) -> None:
-    """Print the report's tables, what the verdict is and where the rest is."""
+def _show(report: Report) -> None:
+    """Print the report's tables and what the verdict is."""
     from demijohn.drill.report import WORDS, summary  # noqa: PLC0415
 
     for line in summary(report):
@@ -342,7 +340,22 @@ def _show(report: Report, paths: list[Path]) -> None:
         click.echo(f"Broken: {each}.")
     for each in verdict.missed:
         click.echo(f"Not put to the test: {each}.")
-    click.echo(f"The promise {_PHRASES[WORDS[verdict.outcome]]}. {paths[0]} has it all.")
+    for note in report.run.notes if report.run is not None else ():
+        click.echo(note)
+    click.echo(f"The promise {_PHRASES[WORDS[verdict.outcome]]}. ", nl=False)
+
+
+def _write(drill: str, report: Report, directory: Path) -> None:
+    """Write the report, once its verdict is known to who looks on, and say where it is."""
+    from demijohn.drill.errors import DrillError  # noqa: PLC0415
+    from demijohn.drill.report import write  # noqa: PLC0415
+
+    try:
+        paths = write(report, directory)
+    except DrillError as error:
+        click.echo()
+        _fail(f"drill {drill}: {error}")
+    click.echo(f"{paths[0]} has it all.")
 
 
 _PHRASES = {
@@ -356,6 +369,6 @@ def _new_name() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(Exit.FAILED)

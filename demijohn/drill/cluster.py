@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from demijohn.drill.behavior import scale_down_seconds
 from demijohn.drill.errors import DrillError
 from demijohn.drill.kubectl import Kubectl, KubectlError
 
@@ -15,6 +16,9 @@ CONTAINER = "flask-app"
 HPA = "flask-hpa"
 HPA_KIND = "hpa.v2.autoscaling"
 MANAGEMENT_PORT = 9090
+_OVER = frozenset({"Failed", "Succeeded"})
+_METRICS_TIMEOUT = 2.0
+"""Seconds for a pod's metrics: what they say later is not of the moment when it was told to end."""
 _STREAMS = re.compile(rb"^demijohn_streams(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 _NEW_SIZE = re.compile(r"New size: (\d+)")
 HOW_TO_GET_METRICS = (
@@ -56,6 +60,8 @@ class Hpa:
     replicas: int
     utilization: int | None
     """The same, as measured; None while it is unknown."""
+    scale_down: float = 0.0
+    """Seconds that it needs to come from the most to the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,6 @@ class Rescale:
     when: str
     """RFC 3339, which sorts as text."""
     size: int
-    reason: str
 
 
 def read_deployment(kubectl: Kubectl) -> Deployment:
@@ -97,7 +102,12 @@ def parse_deployment(value: Mapping[str, Any]) -> Deployment:
 
 def read_pods(kubectl: Kubectl, selector: str) -> list[Pod]:
     """The pods that the selector names, ending ones too."""
-    return [parse_pod(each) for each in kubectl.get("pods", "-l", selector)["items"]]
+    return parse_pods(kubectl.get("pods", "-l", selector)["items"])
+
+
+def parse_pods(items: Iterable[Mapping[str, Any]]) -> list[Pod]:
+    """From their JSON; what is left of pods that are over (an eviction leaves some) is no pod."""
+    return [parse_pod(each) for each in items if each.get("status", {}).get("phase") not in _OVER]
 
 
 def parse_pod(value: Mapping[str, Any]) -> Pod:
@@ -133,12 +143,14 @@ def parse_hpa(value: Mapping[str, Any]) -> Hpa:
     seen = [
         each["resource"]["current"] for each in status.get("currentMetrics") or [] if _is_cpu(each)
     ]
+    least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
     return Hpa(
-        least=spec.get("minReplicas", 1),
-        most=spec["maxReplicas"],
+        least=least,
+        most=most,
         target=targets[0]["averageUtilization"],
         replicas=status.get("currentReplicas") or 0,
         utilization=seen[0].get("averageUtilization") if seen else None,
+        scale_down=scale_down_seconds(spec.get("behavior") or {}, most, least),
     )
 
 
@@ -154,8 +166,15 @@ def measures(kubectl: Kubectl, selector: str) -> bool:
     try:
         found = kubectl.get("pods.v1beta1.metrics.k8s.io", "-l", selector)
     except KubectlError as error:
-        raise DrillError(f"No metrics API ({error.message}). {HOW_TO_GET_METRICS}") from None
+        if is_no_such_api(error):
+            raise DrillError(f"No metrics API ({error.message}). {HOW_TO_GET_METRICS}") from None
+        raise
     return bool(found.get("items"))
+
+
+def is_no_such_api(error: KubectlError) -> bool:
+    """Whether the cluster has no such API at all, in contrast to one that is out of order."""
+    return error.is_not_found or "doesn't have a resource type" in error.message
 
 
 def read_rescales(kubectl: Kubectl) -> list[Rescale]:
@@ -173,7 +192,6 @@ def parse_rescales(events: Iterable[Mapping[str, Any]]) -> list[Rescale]:
             count=each.get("count") or 1,
             when=each.get("lastTimestamp") or each.get("eventTime") or "",
             size=int(size[1]),
-            reason=each["message"].partition("reason: ")[2],
         )
         for each in events
         if (size := _NEW_SIZE.search(each.get("message", "")))
@@ -189,9 +207,9 @@ def since(before: Iterable[Rescale], after: Iterable[Rescale]) -> list[Rescale]:
 
 def streams_on(kubectl: Kubectl, pod: str) -> int | None:
     """How many streamed answers a pod has under way by its own metrics; None if it can't say."""
-    path = _metrics_path(kubectl, pod)
     try:
-        return parse_streams(kubectl.run("get", "--raw", path))
+        path = _metrics_path(kubectl, pod)
+        return parse_streams(kubectl.run("get", "--raw", path, timeout=_METRICS_TIMEOUT))
     except KubectlError:
         return None
 
@@ -209,5 +227,6 @@ def _metrics_path(kubectl: Kubectl, pod: str) -> str:
 
 def current_namespace(kubectl: Kubectl) -> str:
     """The namespace of the context that is in force."""
-    said = kubectl.run("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+    words = ("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+    said = kubectl.run(*words, timeout=_METRICS_TIMEOUT)
     return said.decode().strip() or "default"

@@ -15,7 +15,7 @@ from demijohn.drill import database
 from demijohn.drill.errors import DrillError
 from demijohn.drill.http import Connection, Target
 from demijohn.drill.kubectl import Kubectl
-from demijohn.drill.load import MARKER
+from demijohn.drill.outcomes import MARKER
 from demijohn.drill.verdict import Verdict
 from demijohn.formats.json_stream import RecordSplitter, SplitError
 from demijohn.settings import Settings

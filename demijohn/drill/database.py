@@ -8,11 +8,12 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from demijohn.drill.errors import DrillError
 from demijohn.drill.kubectl import Kubectl, KubectlError
+from demijohn.drill.outcomes import MARKER
 from demijohn.settings import Settings
 from demijohn.store.markers import Markers, MarkersError
 
@@ -30,12 +31,15 @@ def opened(kubectl: Kubectl, settings: Settings) -> Iterator[Markers]:
     """The markers in the database, for as long as the context lasts. Raises DrillError."""
     try:
         if settings.drill_uri:
-            with Markers(settings.drill_uri, settings.database) as markers:
+            with Markers(settings.drill_uri, settings.database, MARKER) as markers:
                 yield markers
             return
         password = _password(kubectl)
-        with _forwarded(kubectl) as port, Markers(_uri(port, password), settings.database) as each:
-            yield each
+        with (
+            _forwarded(kubectl) as port,
+            Markers(_uri(port, password), settings.database, MARKER) as markers,
+        ):
+            yield markers
     except MarkersError as error:
         raise DrillError(f"The database for the drill's own look: {error}.") from None
 
@@ -72,6 +76,9 @@ def _forwarded(kubectl: Kubectl) -> Iterator[int]:
     finally:
         timer.cancel()
         process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+        process.kill()
         process.communicate()
 
 

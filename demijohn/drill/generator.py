@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import IO
 
 from pydantic import ValidationError
 
@@ -21,9 +22,18 @@ from demijohn.drill.outcomes import Burst, Line, Result, Second
 
 _PATIENCE_AT_START = 120.0
 _PATIENCE_AT_END = 60.0
+_PATIENCE_ON_ABORT = 10.0
 _POLL = 0.05
+_BREAKS = 15
+"""Times in a row that a Job's log may break off: an API server may be busy, or be restarted."""
+_BREATH = 1.0
+"""Seconds until it is followed again."""
+SLACK = job.PATIENCE + _PATIENCE_AT_START + 2 * _PATIENCE_AT_END
+"""Seconds that a Job may last beyond what happens under its load: its start and its end."""
 
 Steer = Callable[[signal.Signals], None]
+Start = Callable[[], subprocess.Popen[bytes]]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +53,29 @@ class Generator:
         self,
         process: subprocess.Popen[bytes],
         steer: Steer,
-        reread: Callable[[], bytes] | None = None,
+        again: Start | None = None,
     ) -> None:
         """Take the process whose output the lines are, and a way to send it signals.
 
-        `reread` gives all lines again, where what is read may break before the generator ends.
+        `again` starts one that has all lines from the first on, where what is read may break off
+        before the load ends.
         """
         self.seconds: list[Second] = []
         self.burst: Burst | None = None
         self._result: Result | None = None
         self._said: list[str] = []
-        self._process = process
         self._steer = steer
-        self._reread = reread
+        self._again = again
+        self._breaks = 0
+        self._is_over = False
         self._origin: float | None = None
+        self._follow(process)
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
         self._readers = [
-            threading.Thread(target=self._read, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
+            threading.Thread(target=self._read, args=[process.stdout], daemon=True),
+            threading.Thread(target=self._read_errors, args=[process.stderr], daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -81,7 +97,7 @@ class Generator:
         """Raise DrillError if it has ended without being told to."""
         if self._process.poll() is not None and self._result is None:
             self._join()
-            if self._result is None:
+            if self._result is None and not self._follow_again():
                 raise DrillError(self._why())
 
     def step_up(self) -> None:
@@ -94,35 +110,51 @@ class Generator:
 
     def finish(self) -> Result:
         """End the load and return its result. Raises DrillError where there is none."""
-        if self._process.poll() is None:
-            self._steer(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PATIENCE_AT_END)
-        self._join()
-        if self._result is None and self._reread is not None:
-            self.seconds.clear()
-            for line in self._reread().splitlines():
-                self._take(line)
-        if self._result is None:
-            raise DrillError(self._why())
+        # A log that hangs is read again once; SLACK has the time for both.
+        deadline = time.monotonic() + 1.5 * _PATIENCE_AT_END
+        while self._result is None:
+            self._end(_PATIENCE_AT_END)
+            is_late = time.monotonic() > deadline
+            if self._result is None and (is_late or not self._follow_again()):
+                raise DrillError(self._why())
         return self._result
 
-    def kill(self) -> None:
-        """End it without a result, if it still runs."""
+    def kill(self, patience: float = 0) -> None:
+        """End it without a result, if it still runs; by force if it does not end when told to."""
+        self._end(patience)
+
+    def _end(self, patience: float) -> None:
+        if patience:
+            self._ask_to_end()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
         self._join()
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
+    def _ask_to_end(self) -> None:
+        try:
+            self._steer(signal.SIGTERM)
+        except DrillError as error:  # it may have ended already, which its lines then say
+            self._said.append(str(error))
+
+    def _follow_again(self) -> bool:
+        """Whether there was reason to go on reading lines that broke off, and it was done."""
+        if self._again is None or self._is_over or self._breaks >= _BREAKS:
+            return False
+        self._breaks += 1
+        time.sleep(_BREATH)
+        self._follow(self._again())
+        return True
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream as lines:
             for line in lines:
                 self._take(line)
 
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines:
+    def _read_errors(self, stream: IO[bytes]) -> None:
+        with stream as lines:
             for line in lines:
                 self._said.append(line.decode("utf-8", "replace").rstrip())
 
@@ -132,7 +164,8 @@ class Generator:
         except ValidationError:
             self._said.append(text.decode("utf-8", "replace").rstrip())
             return
-        if line.second is not None:
+        if line.second is not None and self._is_new(line.second):
+            self._breaks = 0
             # The least delayed line is nearest to the truth.
             origin = time.monotonic() - line.second.at - 1
             self._origin = origin if self._origin is None else min(self._origin, origin)
@@ -140,7 +173,12 @@ class Generator:
         self.burst = line.burst or self.burst
         self._result = line.result or self._result
         if line.error is not None:
+            self._is_over = True
             self._said.append(line.error)
+
+    def _is_new(self, second: Second) -> bool:
+        """Not one that was read before the lines broke off."""
+        return not self.seconds or second.at > self.seconds[-1].at
 
     def _join(self) -> None:
         for reader in self._readers:
@@ -152,8 +190,11 @@ class Generator:
 
 
 @contextmanager
-def generating(plan: Plan, inside: InCluster | None) -> Iterator[Generator]:
-    """A generator that carries the plan out, here or in the cluster, for this context's time."""
+def generating(plan: Plan, inside: InCluster | None, say: Say) -> Iterator[Generator]:
+    """A generator that carries the plan out, here or in the cluster, for this context's time.
+
+    When the context ends, so has the load; what could not be cleared away is said.
+    """
     if inside is None:
         process = subprocess.Popen(  # noqa: S603 (this program itself)
             [sys.executable, "-m", "demijohn", *arguments(plan)],
@@ -162,7 +203,7 @@ def generating(plan: Plan, inside: InCluster | None) -> Iterator[Generator]:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        yield from _held(Generator(process, process.send_signal))
+        yield from _held(Generator(process, process.send_signal), _PATIENCE_ON_ABORT)
         return
     name = f"{job.LABEL}-{plan.run.lower()}"
     kubectl = inside.kubectl
@@ -171,7 +212,14 @@ def generating(plan: Plan, inside: InCluster | None) -> Iterator[Generator]:
         pod = job.create(kubectl, manifest)
         yield from _held(_following(kubectl, pod))
     finally:
+        _delete(kubectl, name, say)
+
+
+def _delete(kubectl: Kubectl, name: str, say: Say) -> None:
+    try:
         job.delete(kubectl, name)
+    except DrillError as error:  # no reason to throw away what the load has given
+        say(f"The Job {name} is perhaps still there: {error}")
 
 
 def _following(kubectl: Kubectl, pod: str) -> Generator:
@@ -180,15 +228,17 @@ def _following(kubectl: Kubectl, pod: str) -> Generator:
         kill = f"kill -{number.name.removeprefix('SIG')} 1"
         kubectl.run("exec", pod, "--", "sh", "-c", kill)
 
-    process = kubectl.start("logs", "--follow", pod)
-    return Generator(process, steer, lambda: kubectl.run("logs", pod))
+    def follow() -> subprocess.Popen[bytes]:
+        return kubectl.start("logs", "--follow", pod)
+
+    return Generator(follow(), steer, follow)
 
 
-def _held(generator: Generator) -> Iterator[Generator]:
+def _held(generator: Generator, patience: float = 0) -> Iterator[Generator]:
     try:
         yield generator
     finally:
-        generator.kill()
+        generator.kill(patience)
 
 
 def arguments(plan: Plan) -> list[str]:

@@ -12,8 +12,11 @@ from demijohn.drill.kubectl import Kubectl
 
 URL = "http://flask-service:5000"
 LABEL = "demijohn-drill"
-_PATIENCE = 120.0
+PATIENCE = 120.0
 """Seconds for the pod to start; an image may have to be fetched."""
+_GRACE = 30
+_GONE_WITHIN = _GRACE + 30.0
+"""Seconds for the Job to be gone: its pod's grace period, and what the cluster takes."""
 _HOPELESS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
      "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
@@ -39,7 +42,7 @@ def manifest(name: str, image: str, arguments: list[str], deadline: float) -> di
                 "spec": {
                     "restartPolicy": "Never",
                     "automountServiceAccountToken": False,
-                    "terminationGracePeriodSeconds": 30,
+                    "terminationGracePeriodSeconds": _GRACE,
                     "securityContext": {
                         "runAsNonRoot": True,
                         "seccompProfile": {"type": "RuntimeDefault"},
@@ -76,7 +79,7 @@ def create(kubectl: Kubectl, job: dict[str, Any]) -> str:
     """Create the Job; the name of its pod once that runs. Raises DrillError."""
     name = job["metadata"]["name"]
     kubectl.run("create", "-f", "-", feed=orjson.dumps(job))
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         pods = kubectl.get("pods", "-l", f"job-name={name}")["items"]
         if pods and _has_started(pods[0]):
@@ -97,5 +100,9 @@ def _has_started(pod: dict[str, Any]) -> bool:
 
 
 def delete(kubectl: Kubectl, name: str) -> None:
-    """Delete the Job and its pod; nothing where it is gone already."""
-    kubectl.run("delete", "job", name, "--ignore-not-found", "--wait=false")
+    """Delete the Job once its pod has ended, and so its load; nothing where it is gone already.
+
+    Raises KubectlError where it does not come to that.
+    """
+    words = ("--ignore-not-found", "--cascade=foreground", f"--timeout={_GONE_WITHIN:.0f}s")
+    kubectl.run("delete", "job", name, *words, timeout=_GONE_WITHIN + 5)

@@ -57,6 +57,8 @@ class Kubectl:
                 capture_output=True,
                 check=False,
                 timeout=timeout,
+                # Ctrl-C is ours, as below: it must not end the calls that clear up.
+                start_new_session=True,
             )
         except FileNotFoundError:
             raise _missing(self.command[0]) from None

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from demijohn.drill.errors import DrillError
 from demijohn.drill.http import NO_STATUS, TIMEOUT, Answer, Connection, Target
-from demijohn.drill.outcomes import Burst, Failure, Lane, Line, StreamUse
+from demijohn.drill.outcomes import MARKER, Burst, Failure, Lane, Line, StreamUse
 from demijohn.drill.pace import Pace
 from demijohn.drill.streams import AT_ONCE, BALLAST, SLOW, Streams, ballast
 from demijohn.drill.tally import LaneTally, Tally
@@ -27,8 +27,6 @@ ONE_SHOT_EVERY = 5
 """Every fifth request is a one-shot client's: odd, so that it is a POST as often as a GET."""
 GUIDE_REQUESTS, GUIDE_CLIENTS = 1000, 10
 """The guide's `hey -n 1000 -c 10`."""
-MARKER = "demijohn_drill"
-"""The member by which a drill's own documents are known; its value is the run."""
 _SHORTEST_SLEEP = 0.002
 _BACKLOG_AT_END = 2.0
 """Seconds in which requests that were due before the end are still sent."""
@@ -193,11 +191,9 @@ class Load:
                 self._tally.idle_closes += connection.closed_idle
                 connection = None
             if connection is None:
-                lane.connections += 1
+                lane.connects()
             connection, failure = await self._do(Lane.KEEP_ALIVE, request, connection)
-            lane.requests += 1
-            if failure is None:
-                lane.seconds.add(int(self._clock()))
+            lane.ended(self._clock(), failure)
             self._lanes.task_done()
         if connection is not None:
             connection.close()

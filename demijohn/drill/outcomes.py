@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from demijohn.drill.ranges import Pair
 
+MARKER = "demijohn_drill"
+"""The member by which a drill's own documents are known; its value is the run."""
+
 
 class Failure(StrEnum):
     """How one request failed. There is nothing between these and the answer asked for."""
@@ -78,8 +81,10 @@ class LaneUse(_Model):
 
     requests: int
     connections: int
+    longest: int
+    """Most requests that one of its connections carried."""
     seconds: list[Pair]
-    """Those in which it got a good answer, as ranges."""
+    """Those in which a connection that was kept got a good answer, as ranges."""
 
 
 class StreamUse(_Model):

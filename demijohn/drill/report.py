@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -54,6 +55,16 @@ def write(report: Report, directory: Path) -> list[Path]:
     except OSError as error:
         raise DrillError(f"{directory} can't be written: {error.strerror}.") from None
     return [directory / name for name in texts]
+
+
+def check(directory: Path) -> None:
+    """Raise DrillError where reports can't be written into it; nothing is made for that yet."""
+    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise DrillError(f"{directory} can't be written: {there} is no directory.")
+    files = [each for each in there.glob("report.*") if there == directory]
+    if not all(os.access(each, os.W_OK) for each in (there, *files)):
+        raise DrillError(f"{directory} can't be written: no permission.")
 
 
 def as_json(report: Report) -> str:
@@ -140,7 +151,13 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", *table(("Failed", "how", "count", "first and last second"), failures))
     yield from ("", *table(("Latency, ms", "requests", "p50", "p99", "longest"), _latencies(run)))
     if run.endings:
-        head = ("Pod told to end", "at, s", "gone at, s", "streams open", "by its own metrics")
+        head = (
+            "Pod told to end",
+            "by, s",
+            "gone by, s",
+            "streams open",
+            "by its own metrics",
+        )
         yield from ("", *table(head, _endings(run)))
     if run.burst is not None:
         yield from ("", burst_remark(run.burst))
@@ -160,7 +177,7 @@ def load_rows(run: Run) -> list[Row]:
     """The figures of the load."""
     result, account = run.result, run.account
     span = result.full_load or 1
-    uses = [lane.requests for lane in result.lanes]
+    uses = [lane.longest for lane in result.lanes]
     rows: list[Row] = [
         ("seconds of load", f"{result.seconds:.1f}"),
         ("requests offered", f"{result.offered}"),
@@ -169,7 +186,8 @@ def load_rows(run: Run) -> list[Row]:
         ("offered a second, at full load", f"{result.offered_at_full / span:.1f}"),
         ("achieved a second, at full load", f"{result.done_at_full / span:.1f}"),
         ("sent over a second late, or not at all", f"{result.late} + {result.unsent}"),
-        ("keep-alive lanes, least and most requests", f"{len(uses)}: {min(uses)}, {max(uses)}"),
+        ("keep-alive lanes", f"{len(uses)}"),
+        ("most requests on one connection, by lane", f"{min(uses)} to {max(uses)}"),
         ("keep-alive connections", f"{sum(lane.connections for lane in result.lanes)}"),
         ("idle connections closed unannounced", f"{result.idle_closes}"),
         ("streams read to their end", f"{_whole_streams(run)} of {len(result.streams)}"),
@@ -225,7 +243,7 @@ def _latencies(run: Run) -> Iterator[Row]:
 
 def _endings(run: Run) -> Iterator[Row]:
     for each in run.endings:
-        streams = sum(was_open(stream, each.at) for stream in run.result.streams)
+        streams = sum(was_open(stream, each) for stream in run.result.streams)
         own = "unknown" if each.streams is None else f"{each.streams}"
         gone = "–" if each.gone is None else f"{each.gone:.0f}"
         yield (each.name, f"{each.at:.0f}", gone, f"{streams}", own)

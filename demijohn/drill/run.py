@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from demijohn.drill import database
@@ -24,6 +25,8 @@ LOOK_EVERY = 1.0
 _MISSES = 15
 """Looks that may fail in a row: an API server may be busy, or be restarted."""
 _TICK = 0.2
+_READERS = 4
+"""Pods whose metrics are read at one time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class Sample:
         """Pods that are ready and have not been told to end."""
         return sum(pod.is_ready and not pod.is_ending for pod in self.pods)
 
+    @property
+    def wanted(self) -> int:
+        """Pods that have not been told to end, ready or not."""
+        return sum(not pod.is_ending for pod in self.pods)
+
 
 @dataclass(slots=True)
 class Ending:
@@ -46,8 +54,10 @@ class Ending:
 
     name: str
     uid: str
+    since: float
+    """When the look before began: it had not been told then."""
     at: float
-    """When that was first seen, at most a look late."""
+    """When it was first seen: it was told in between."""
     streams: int | None = None
     """Streams that it had under way then, by its own metrics; None where they can't be read."""
     gone: float | None = None
@@ -122,6 +132,8 @@ class Watch:
         self._stopped = threading.Event()
         self._misses = 0
         self._fault: Exception | None = None
+        self._began = 0.0
+        self._readers = ThreadPoolExecutor(_READERS)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -135,6 +147,16 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join()
 
+    def last_look(self) -> None:
+        """Look once more, after the end, and wait for what is still being read."""
+        for _ in range(_MISSES):
+            try:
+                self.look()
+                break
+            except KubectlError:  # no reason to throw the load's result away
+                time.sleep(LOOK_EVERY)
+        self._readers.shutdown()
+
     def check(self) -> None:
         """Raise what ended the looking, if anything did."""
         if self._fault is not None:
@@ -143,14 +165,22 @@ class Watch:
     def look(self) -> None:
         """Take one look. Raises DrillError."""
         kubectl = self._setup.kubectl
+        since, began = self._began, self._clock()
         pods = tuple(read_pods(kubectl, self._setup.deployment.selector))
         at = self._clock()
-        self._note_endings(pods, at)
         hpa = read_hpa(kubectl) if self._setup.has_hpa else None
+        before = self.samples[-1].pods if self.samples else pods
         self.samples.append(Sample(at, pods, hpa))
+        self._began = began
+        self._note_endings(before, pods, (since, at))
 
     def _run(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY):
+        due = time.monotonic()
+        while True:
+            # From one beginning to the next, however long a look takes: it dates the endings.
+            due = max(due + LOOK_EVERY, time.monotonic())
+            if self._stopped.wait(due - time.monotonic()):
+                return
             try:
                 self.look()
                 self._misses = 0
@@ -163,18 +193,32 @@ class Watch:
                 self._fault = error
                 return
 
-    def _note_endings(self, pods: tuple[Pod, ...], at: float) -> None:
+    def _note_endings(
+        self, before: tuple[Pod, ...], pods: tuple[Pod, ...], span: tuple[float, float]
+    ) -> None:
+        """Note who was told to end within `span`, from the look before to this one."""
+        for pod in newly_ending(before, pods):
+            ending = self.endings.setdefault(pod.uid, Ending(pod.name, pod.uid, *span))
+            if pod.is_ending:
+                self._readers.submit(self._read_streams, ending)
         there = {pod.uid for pod in pods}
-        before = self.samples[-1].pods if self.samples else ()
-        for pod in [*pods, *(pod for pod in before if pod.uid not in there)]:
-            if pod.uid in self.endings or (pod.uid in there and not pod.is_ending):
-                continue
-            ending = self.endings.setdefault(pod.uid, Ending(pod.name, pod.uid, at))
-            if pod.uid in there:
-                ending.streams = streams_on(self._setup.kubectl, pod.name)
         for uid, ending in self.endings.items():
             if uid not in there and ending.gone is None:
-                ending.gone = at
+                ending.gone = span[1]
+
+    def _read_streams(self, ending: Ending) -> None:
+        """Beside the looks, which would otherwise date what ends next too late."""
+        ending.streams = streams_on(self._setup.kubectl, ending.name)
+
+
+def newly_ending(before: tuple[Pod, ...], pods: tuple[Pod, ...]) -> list[Pod]:
+    """Those told to end between two looks: they are ending now, or are not there any more."""
+    known = {pod.uid for pod in before if pod.is_ending}
+    there = {pod.uid for pod in pods}
+    gone = [pod for pod in before if pod.uid not in there]
+    return [
+        pod for pod in [*pods, *gone] if pod.uid not in known and (pod.is_ending or pod in gone)
+    ]
 
 
 class Scene:
@@ -235,15 +279,16 @@ def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run
     with database.opened(setup.kubectl, setup.settings) as markers:
         markers.check()
     try:
-        run = _loaded(setup, plan, action)
+        run = _accounted(setup, _loaded(setup, plan, action))
+        return replace(run, notes=[*run.notes, *_clean_up(setup, plan.run)])
     except BaseException:
-        _clean_up(setup, plan.run)
+        for line in _clean_up(setup, plan.run):
+            setup.view.say(line)
         raise
-    return _accounted(setup, run)
 
 
 def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
-    with generating(plan, setup.inside) as generator:
+    with generating(plan, setup.inside, setup.view.say) as generator:
         watch = Watch(setup, generator.clock)
         try:
             generator.wait_for_load()
@@ -253,7 +298,7 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
         finally:
             watch.stop()
         result = generator.finish()
-        watch.look()
+        watch.last_look()
     return Run(
         result=result,
         seconds=generator.seconds,
@@ -262,38 +307,39 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
         endings=list(watch.endings.values()),
         marks=scene.marks,
         account=None,
+        notes=[_NO_METRICS] if plan.has_streams and not _knows_streams(watch) else [],
     )
 
 
+_NO_METRICS = (
+    "No pod's own metrics could be read when it was told to end: that streams were open on it is "
+    "known from the client's side alone."
+)
+
+
+def _knows_streams(watch: Watch) -> bool:
+    endings = watch.endings.values()
+    return not endings or any(each.streams is not None for each in endings)
+
+
 def _accounted(setup: Setup, run: Run) -> Run:
-    result, notes = run.result, list(run.notes)
-    account = None
+    result = run.result
     try:
         with database.opened(setup.kubectl, setup.settings) as markers:
             acknowledged, unknown = Ranges(result.acknowledged), Ranges(result.unknown)
             account = settle(acknowledged, unknown, markers.numbers(result.run))
-            if not setup.keeps:
-                markers.delete(result.run)
     except DrillError as error:
-        notes.append(str(error))
-    return Run(
-        result=result,
-        seconds=run.seconds,
-        burst=run.burst,
-        samples=run.samples,
-        endings=run.endings,
-        marks=run.marks,
-        account=account,
-        notes=notes,
-    )
+        return replace(run, notes=[*run.notes, f"The markers: {error}"])
+    return replace(run, account=account)
 
 
-def _clean_up(setup: Setup, run: str) -> None:
-    """Take away what a run that broke off has left, as far as that can be done."""
+def _clean_up(setup: Setup, run: str) -> list[str]:
+    """Take away what a run has left in the database; the line that says so where that fails."""
     if setup.keeps:
-        return
+        return []
     try:
         with database.opened(setup.kubectl, setup.settings) as markers:
             markers.delete(run)
     except DrillError as error:
-        setup.view.say(f"The documents of run {run} are still in the database: {error}")
+        return [f"The documents of run {run} are still in the database: {error}"]
+    return []

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from demijohn.drill.http import Connection, Target
-from demijohn.drill.outcomes import Failure, StreamUse
+from demijohn.drill.outcomes import MARKER, Failure, StreamUse
 from demijohn.drill.ranges import Ranges
 
 BALLAST = 64
@@ -35,7 +35,7 @@ def ballast(run: str, number: int) -> bytes:
     """One document of the ballast, as JSON; the stream is searched for its mark."""
     padding = "x" * BALLAST_SIZE
     return (
-        f'{{"demijohn_drill":"{run}","ballast":"{_mark(run)}{number};","padding":"{padding}"}}'
+        f'{{"{MARKER}":"{run}","ballast":"{_mark(run)}{number};","padding":"{padding}"}}'
     ).encode()
 
 
@@ -82,12 +82,10 @@ class Streams:
         """After the delay, one stream after another; each is reported at its end."""
         await self._wait(delay)
         while not self._is_finishing.is_set():
-            use = await self._one()
-            report(use)
-            if use.failure is not None:
+            if await self._one(report) is not None:
                 await self._wait(_PAUSE_AFTER_FAILURE)
 
-    async def _one(self) -> StreamUse:
+    async def _one(self, report: Callable[[StreamUse], None]) -> Failure | None:
         began = self._clock()
         fast = began + SLOW
         check = Check(self._run)
@@ -99,11 +97,15 @@ class Streams:
                 fast = min(fast, self._clock())
             return size / SLOW_RATE if self._clock() < fast else 0
 
-        failure = await self._read(check, pause)
-        ended = self._clock()
-        return StreamUse(
-            began=began, fast=min(fast, ended), ended=ended, bytes=check.size, failure=failure
-        )
+        failure: Failure | None = Failure.TIMED_OUT
+        try:
+            failure = await self._read(check, pause)
+        finally:
+            # Also where it is cancelled: a stream that was begun is counted, whatever happens.
+            ended, size = self._clock(), check.size
+            fast = min(fast, ended)
+            report(StreamUse(began=began, fast=fast, ended=ended, bytes=size, failure=failure))
+        return failure
 
     async def _read(self, check: Check, pause: Callable[[int], float]) -> Failure | None:
         connection = Connection(check.feed, pause)
@@ -111,8 +113,10 @@ class Streams:
         if failure is not None:
             return failure
         request = self._target.request("GET", "/data", close=True)
-        failure = (await connection.exchange(request)).expecting(HTTPStatus.OK)
-        connection.close()
+        try:
+            failure = (await connection.exchange(request)).expecting(HTTPStatus.OK)
+        finally:
+            connection.close()
         return failure if failure or check.is_whole() else Failure.SHORT
 
     async def _wait(self, seconds: float) -> None:

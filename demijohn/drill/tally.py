@@ -31,7 +31,22 @@ class LaneTally:
 
     requests: int = 0
     connections: int = 0
+    longest: int = 0
     seconds: Ranges = field(default_factory=Ranges)
+    _on_this: int = 0
+
+    def connects(self) -> None:
+        """The next request goes over a new connection."""
+        self.connections += 1
+        self._on_this = 0
+
+    def ended(self, now: float, failure: Failure | None) -> None:
+        """A request ended now; an answer shows a kept connection in use only from the second on."""
+        self.requests += 1
+        self._on_this += 1
+        self.longest = max(self.longest, self._on_this)
+        if failure is None and self._on_this > 1:
+            self.seconds.add(int(now))
 
 
 class Tally:
@@ -129,6 +144,7 @@ class Tally:
                 LaneUse(
                     requests=lane.requests,
                     connections=lane.connections,
+                    longest=lane.longest,
                     seconds=lane.seconds.pairs(),
                 )
                 for lane in self.lanes

@@ -6,21 +6,23 @@ missed a minimum, proves nothing: it is inconclusive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
+from math import inf
 
 from demijohn.drill.account import Account
 from demijohn.drill.cluster import Rescale
 from demijohn.drill.load import LANES
 from demijohn.drill.outcomes import LaneUse, StreamUse
 from demijohn.drill.ranges import Ranges
-from demijohn.drill.run import Run
+from demijohn.drill.run import Ending, Run
 
 LEAST_RATE = 200.0
 """Requests a second, offered and achieved."""
 LEAST_USES = 100
-"""Requests that each keep-alive lane carries."""
+"""Requests that each keep-alive lane carries over one and the same connection."""
 ACROSS = 5.0
 """Seconds before and after a pod is told to end in which each lane must have been in use, and
 that a stream open at that moment must last."""
@@ -28,8 +30,8 @@ MOST_LATE = 0.05
 """Share of the requests that the generator may send more than a second late."""
 _UNTRUE = 0.999
 """The share of a rate below which it was not reached: the last request is due at the end."""
-_LOOK = 1.0
-"""Seconds by which the moment when a pod was told to end may be known too late."""
+MOST_APART = 3.0
+"""Seconds between two looks, within which a pod was told to end, for that to be dated at all."""
 
 
 class Outcome(IntEnum):
@@ -77,6 +79,8 @@ class Scaling:
     time was over: then it is not for want of load that replicas are missing."""
     back: bool
     """Whether the ready pods came back to the least."""
+    had_time: bool
+    """Whether what had not happened when the time was over had had as long as it needs."""
     sizes: tuple[int, ...]
     """By the autoscaler's own events since the load began, oldest first."""
     seconds_to_most: float | None = None
@@ -92,7 +96,7 @@ def judge_endings(run: Run) -> Verdict:
     """Whether clients were really there when pods ended: lanes in use, streams open."""
     if not run.endings:
         return Verdict(missed=("no pod was told to end",))
-    return Verdict(missed=(*_idle_lanes(run), *_no_streams(run)))
+    return Verdict(missed=(*_undated(run), *_idle_lanes(run), *_no_streams(run)))
 
 
 def judge_rollouts(done: int, times: int, before: set[str], after: set[str]) -> Verdict:
@@ -105,6 +109,15 @@ def judge_rollouts(done: int, times: int, before: set[str], after: set[str]) -> 
     return Verdict(tuple(broken), () if before and after else ("no pods were seen",))
 
 
+def judge_each(run: Run, begun: list[float]) -> Verdict:
+    """Whether pods had streams in each of the rollouts that began then, by their own metrics."""
+    missed = []
+    for number, (begin, end) in enumerate(pairwise([*begun, inf]), start=1):
+        if _had_none(each for each in run.endings if begin <= each.at < end):
+            missed.append(f"in rollout {number} {_NO_STREAM}")
+    return Verdict(missed=tuple(missed))
+
+
 def judge_scaling(scaling: Scaling) -> Verdict:
     """Whether the autoscaler went from the least to the most and back, by its own events too."""
     missed, broken = [], []
@@ -115,12 +128,18 @@ def judge_scaling(scaling: Scaling) -> Verdict:
         )
     elif scaling.peak_ready < scaling.most:
         reached = f"{scaling.peak_ready} of {scaling.most} replicas became ready"
-        if scaling.pressed or scaling.most in scaling.sizes:
+        if not scaling.had_time:
+            missed.append(f"{reached}, and the time was over soon after they were asked for")
+        elif scaling.pressed or scaling.most in scaling.sizes:
             broken.append(reached)
         else:
             missed.append(f"{reached}, and the load never asked for more")
     elif not scaling.back:
-        broken.append(f"the replicas did not come back to {scaling.least}")
+        reached = f"the replicas did not come back to {scaling.least}"
+        if scaling.had_time:
+            broken.append(reached)
+        else:
+            missed.append(f"{reached} in less time than the autoscaler needs: raise --timeout")
     elif not is_way(scaling.sizes, scaling.least, scaling.most):
         way = " → ".join(map(str, (scaling.least, *scaling.sizes)))
         broken.append(f"by the autoscaler's events the way was {way}")
@@ -170,40 +189,59 @@ def _missed_load(run: Run) -> Iterator[str]:
     if late > MOST_LATE * result.offered:
         yield f"the generator fell behind: it sent {late} of {result.offered} requests late"
     if run.account is None:
-        yield f"the markers could not be read: {'; '.join(run.notes)}"
+        yield "the markers could not be read in the database"
     if len(result.lanes) < LANES:
         yield f"{len(result.lanes)} keep-alive lanes, of {LANES} at least"
-    idle = [lane.requests for lane in result.lanes if lane.requests < LEAST_USES]
-    if idle:
-        yield f"{len(idle)} lanes carried fewer than {LEAST_USES} requests (least: {min(idle)})"
+    uses = [lane.longest for lane in result.lanes if lane.longest < LEAST_USES]
+    if uses:
+        yield (
+            f"{len(uses)} lanes carried fewer than {LEAST_USES} requests over one connection "
+            f"(least: {min(uses)})"
+        )
+
+
+def _undated(run: Run) -> Iterator[str]:
+    for ending in run.endings:
+        apart = ending.at - ending.since
+        if apart > MOST_APART:
+            when = f"it is not known when {ending.name} was told to end"
+            yield f"{when}: looks were {apart:.1f} s apart"
 
 
 def _idle_lanes(run: Run) -> Iterator[str]:
-    """A lane is in use across a pod's end if it got answers shortly before and shortly after."""
+    """In use across a pod's end: kept connections got answers shortly before and after."""
     for ending in run.endings:
-        idle = sum(not _in_use_across(lane, ending.at) for lane in run.result.lanes)
+        idle = sum(not _in_use_across(lane, ending) for lane in run.result.lanes)
         if idle:
             yield f"{idle} lanes were not in use across the end of {ending.name}"
 
 
-def _in_use_across(lane: LaneUse, moment: float) -> bool:
+def _in_use_across(lane: LaneUse, ending: Ending) -> bool:
     used = Ranges(lane.seconds)
-    return used.overlaps(moment - ACROSS, moment) and used.overlaps(moment, moment + ACROSS)
+    was_used = used.overlaps(ending.since - ACROSS, ending.since)
+    return was_used and used.overlaps(ending.at, ending.at + ACROSS)
 
 
 def _no_streams(run: Run) -> Iterator[str]:
     for ending in run.endings:
-        if not any(was_open(stream, ending.at) for stream in run.result.streams):
+        if not any(was_open(stream, ending) for stream in run.result.streams):
             yield f"no stream was open when {ending.name} was told to end"
-    known = [ending.streams for ending in run.endings if ending.streams is not None]
-    if known and not any(known):
-        yield "no pod had a stream under way, by its own metrics, when it was told to end"
+    if _had_none(run.endings):
+        yield _NO_STREAM
 
 
-def was_open(stream: StreamUse, moment: float) -> bool:
+_NO_STREAM = "no pod had a stream under way, by its own metrics, when it was told to end"
+
+
+def _had_none(endings: Iterable[Ending]) -> bool:
+    known = [ending.streams for ending in endings if ending.streams is not None]
+    return bool(known) and not any(known)
+
+
+def was_open(stream: StreamUse, ending: Ending) -> bool:
     """Whether a stream was being read slowly then, which leaves most of it still to come."""
     lasts = stream.ended - stream.began > ACROSS
-    return lasts and stream.began < moment - _LOOK and moment < stream.fast
+    return lasts and stream.began < ending.since and ending.at < stream.fast
 
 
 Rule = Callable[[Run], Verdict]

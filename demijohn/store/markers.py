@@ -12,8 +12,6 @@ import pymongo
 from pymongo import errors as driver
 
 COLLECTION = "data"
-RUN = "demijohn_drill"
-"""The member of a drill's documents that holds its run."""
 _SELECTION_MS, _SOCKET_MS = 5_000, 120_000
 
 
@@ -22,9 +20,12 @@ class MarkersError(Exception):
 
 
 class Markers:
-    """The documents of drills in `database`, by a client of its own."""
+    """The documents of drills in `database`, by a client of its own.
 
-    def __init__(self, uri: str, database: str) -> None:
+    They are known by a `member`, which holds the run that they are of.
+    """
+
+    def __init__(self, uri: str, database: str, member: str) -> None:
         """Prepare to connect. Raises MarkersError where the URI can't be used."""
         try:
             with warnings.catch_warnings():
@@ -38,6 +39,7 @@ class Markers:
         except (driver.PyMongoError, ValueError, TypeError, UserWarning):
             # The driver's words may quote the part of the URI that holds the password.
             raise MarkersError("its URI can't be used") from None
+        self._member = member
         self._documents = self._client[database][COLLECTION]
 
     def __enter__(self) -> Self:
@@ -56,24 +58,26 @@ class Markers:
     def check(self) -> None:
         """Read something. Raises MarkersError where that does not succeed."""
         with _translated():
-            self._documents.find_one({RUN: ""}, {"_id": True})
+            self._documents.find_one({self._member: ""}, {"_id": True})
 
     def numbers(self, run: str) -> Iterator[int]:
         """The `n` of every marker of a run, as often as it is there. Raises MarkersError."""
         with _translated():
-            found = self._documents.find({RUN: run, "n": {"$gte": 0}}, {"_id": False, "n": True})
+            found = self._documents.find(
+                {self._member: run, "n": {"$gte": 0}}, {"_id": False, "n": True}
+            )
             for each in found:
                 yield int(each["n"])
 
     def documents(self, run: str) -> list[dict[str, Any]]:
         """Every document of a run, without its `_id`. Raises MarkersError."""
         with _translated():
-            return list(self._documents.find({RUN: run}, {"_id": False}))
+            return list(self._documents.find({self._member: run}, {"_id": False}))
 
     def delete(self, run: str) -> int:
         """Delete the documents of a run; how many there were. Raises MarkersError."""
         with _translated():
-            return self._documents.delete_many({RUN: run}).deleted_count
+            return self._documents.delete_many({self._member: run}).deleted_count
 
 
 @contextmanager

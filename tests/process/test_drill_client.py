@@ -15,7 +15,7 @@ from pymongo import MongoClient
 
 from demijohn.drill.account import settle
 from demijohn.drill.load import Load, Plan
-from demijohn.drill.outcomes import Failure, Lane, Line, Result
+from demijohn.drill.outcomes import MARKER, Failure, Lane, Line, Result
 from demijohn.drill.ranges import Ranges
 from demijohn.drill.streams import BALLAST, Check, ballast
 from demijohn.store.markers import Markers
@@ -227,6 +227,7 @@ def test_a_good_service_has_no_failures() -> None:
     assert (result.failed, result.done) == (0, server.seen)
     assert result.offered == server.seen
     assert all(lane.connections <= 1 for lane in result.lanes)
+    assert all(lane.longest == lane.requests for lane in result.lanes)
 
 
 def test_a_keep_alive_connection_that_dies_under_a_request_is_a_failure() -> None:
@@ -258,6 +259,7 @@ def test_an_announced_close_is_heeded() -> None:
 
     assert (result.failed, result.done) == (0, server.seen)
     assert all(lane.connections == lane.requests for lane in result.lanes)
+    assert all((lane.longest, lane.seconds) == (1, []) for lane in result.lanes)
     assert result.idle_closes == 0
 
 
@@ -311,7 +313,7 @@ def test_what_is_cut_off_at_the_end_is_counted_too() -> None:
 def stored(database: Database, run: str) -> list[dict[str, Any]]:
     """A run's markers in the database."""
     with MongoClient[dict[str, Any]](database.uri) as client:
-        return list(client["flask_db"]["data"].find({"demijohn_drill": run}))
+        return list(client["flask_db"]["data"].find({MARKER: run}))
 
 
 def test_acknowledged_markers_are_in_the_database(database: Database, own_service: Starter) -> None:
@@ -320,7 +322,7 @@ def test_acknowledged_markers_are_in_the_database(database: Database, own_servic
 
     result = loaded(service.url, rate=200, seconds=3)
 
-    with Markers(database.uri, "flask_db") as markers:
+    with Markers(database.uri, "flask_db", MARKER) as markers:
         account = settle(
             Ranges(result.acknowledged), Ranges(result.unknown), markers.numbers("run")
         )
@@ -339,10 +341,10 @@ def test_a_marker_that_is_missing_or_doubled_is_found(
     result = loaded(service.url, rate=100, seconds=1)
     with MongoClient[dict[str, Any]](database.uri) as client:
         documents = client["flask_db"]["data"]
-        documents.delete_one({"demijohn_drill": "run", "n": 7})
-        documents.insert_one({"demijohn_drill": "run", "n": 3})
+        documents.delete_one({MARKER: "run", "n": 7})
+        documents.insert_one({MARKER: "run", "n": 3})
 
-    with Markers(database.uri, "flask_db") as markers:
+    with Markers(database.uri, "flask_db", MARKER) as markers:
         account = settle(Ranges(result.acknowledged), Ranges(), markers.numbers("run"))
         markers.delete("run")
 
@@ -370,7 +372,7 @@ def test_a_drain_loses_no_request_and_no_stream(database: Database, own_service:
 
     asyncio.run(run())
     wait_until(lambda: service.process.poll() is not None, "the service ends")
-    with Markers(database.uri, "flask_db") as markers:
+    with Markers(database.uri, "flask_db", MARKER) as markers:
         deleted = markers.delete("drained")
 
     result = lines[-1].result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -146,6 +147,23 @@ class Cluster:
             timeout=200,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def stopped(self, number: signal.Signals, *words: str, uri: str) -> Ended:
+        """Run it until its first plain line is there, and send it a signal."""
+        settings = {"PATH": f"{self._programs}:{os.environ['PATH']}", "DEMIJOHN_DRILL_URI": uri}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "demijohn", "drill", *words],
+            cwd=self.directory,
+            env=clean_environ({**settings, "PYTHONUNBUFFERED": "1"}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=100)
+        return Ended(process.returncode, first + out, err)
 
     def report(self) -> dict[str, Any]:
         """The report for programs."""
@@ -308,6 +326,30 @@ def test_a_rollout_that_kills_a_worker_does_not_hold(
     assert report["verdict"] == "broken"
     assert report["result"]["failures"]
     assert report["markers"]["lost"] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_drill_that_is_stopped_takes_its_documents_away(
+    cluster: Cluster, served: Service, database: Database, number: signal.Signals
+) -> None:
+    """Exit code 130, no report, and an empty collection, which the fixture looks for."""
+    cluster.has(deployment=DEPLOYMENT, pods={"items": [POD]})
+
+    ended = cluster.stopped(number, "rollout", "--url", served.url, uri=database.uri)
+
+    assert (ended.code, ended.err) == (130, "Stopped.\n")
+    assert "failed so far 0" in ended.out
+    assert not (cluster.directory / "drill-report").exists()
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_load(cluster: Cluster) -> None:
+    """Nothing is asked of the cluster or the service."""
+    (cluster.directory / "taken").write_bytes(b"")
+
+    ended = cluster.drill("rollout", "--report", "taken")
+
+    assert ended.code == 1
+    assert "taken can't be written" in ended.err
 
 
 def test_an_autoscaler_that_goes_up_and_down_holds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
@@ -11,24 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demijohn.drill.account import settle
-from demijohn.drill.autoscale import was_pressed
+from demijohn.drill.autoscale import burst_remark, had_time_to_start, wants_more, was_pressed
+from demijohn.drill.behavior import MARGIN, scale_down_seconds
 from demijohn.drill.cluster import (
     Hpa,
     Pod,
     Rescale,
+    is_no_such_api,
     parse_deployment,
     parse_hpa,
     parse_pod,
+    parse_pods,
     parse_rescales,
     parse_streams,
     since,
 )
 from demijohn.drill.errors import DrillError
 from demijohn.drill.job import manifest
+from demijohn.drill.kubectl import KubectlError
+from demijohn.drill.outcomes import Burst, Failure
 from demijohn.drill.pace import Pace
 from demijohn.drill.ranges import Ranges
-from demijohn.drill.run import Sample
-from demijohn.drill.tally import quantile
+from demijohn.drill.run import Sample, newly_ending
+from demijohn.drill.tally import LaneTally, quantile
 
 NUMBERS = st.lists(st.integers(0, 60))
 
@@ -148,6 +154,95 @@ def test_an_autoscaler_is_pressed_while_the_cpu_is_above_its_target(
     assert was_pressed(limits, samples) == pressed
 
 
+def test_a_short_while_is_not_a_minute() -> None:
+    """A drill whose time is over in seconds has not seen an autoscaler that stays pressed."""
+    limits = Hpa(2, 5, 70, 2, 90)
+
+    assert not was_pressed(limits, [Sample(at, (), limits) for at in range(10)])
+
+
+@pytest.mark.parametrize(("cpu", "wants"), [(None, False), (0, True), (77, True), (78, False)])
+def test_more_load_is_asked_for_while_the_cpu_is_known_to_be_low(
+    cpu: int | None, *, wants: bool
+) -> None:
+    """Up to the target and its tolerance of a tenth; what is not known yet is not taken for 0."""
+    limits = Hpa(2, 5, 70, 2, None)
+
+    assert wants_more(limits, Hpa(2, 5, 70, 2, cpu)) == wants
+    assert not wants_more(limits, None)
+
+
+@pytest.mark.parametrize(("seconds", "had_time"), [(30, False), (150, True)])
+def test_pods_that_were_asked_for_late_had_no_time(seconds: int, *, had_time: bool) -> None:
+    """All five are there, not all ready: two minutes are enough, half a minute is not."""
+    limits = Hpa(2, 5, 70, 2, None)
+    pods = tuple(Pod(str(at), str(at), is_ready=at < 4, is_ending=False) for at in range(5))
+    samples = [Sample(0, pods[:2], limits), Sample(10, pods, limits)]
+
+    assert had_time_to_start(limits, [*samples, Sample(10 + seconds, pods, limits)]) == had_time
+    assert had_time_to_start(limits, samples[:1])
+
+
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        (None, 315),
+        ({"stabilizationWindowSeconds": 0}, 15),
+        ({"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}, 480),
+        ({"policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}]}, 420),
+        ({"policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}]}, 330),
+        ({"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60},
+                       {"type": "Percent", "value": 100, "periodSeconds": 10}]}, 310),
+        ({"selectPolicy": "Min",
+          "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60},
+                       {"type": "Percent", "value": 100, "periodSeconds": 10}]}, 480),
+        ({"selectPolicy": "Disabled"}, inf),
+    ],
+)  # fmt: skip
+def test_an_autoscaler_says_how_long_it_takes_down(
+    rules: dict[str, Any] | None, seconds: float
+) -> None:
+    """By its window and policies, from five to two, and a margin."""
+    assert scale_down_seconds({"scaleDown": rules}, 5, 2) == seconds + MARGIN
+
+
+@pytest.mark.parametrize(("seconds", "short"), [(0.4, True), (21.0, False)])
+def test_only_a_short_burst_is_said_to_go_unseen(seconds: float, *, short: bool) -> None:
+    """One that lasted longer than the autoscaler looks away is only reported."""
+    remark = burst_remark(Burst(requests=1000, clients=10, seconds=seconds, failed=0))
+
+    assert f"over in {seconds:.2f} s" in remark
+    assert ("never sees" in remark) == short
+
+
+@pytest.mark.parametrize(
+    ("said", "is_missing"),
+    [
+        ('the server doesn\'t have a resource type "pods"', True),
+        ("(NotFound): the server could not find the requested resource", True),
+        ("(ServiceUnavailable): the server is currently unable to handle the request", False),
+        ("no answer within 30 s: is the cluster up?", False),
+    ],
+)
+def test_a_missing_api_is_told_from_one_out_of_order(said: str, *, is_missing: bool) -> None:
+    """How to install the metrics API is said only where it is not there."""
+    assert is_no_such_api(KubectlError(said)) == is_missing
+
+
+def test_a_lane_is_in_use_on_connections_that_are_kept() -> None:
+    """The first answer on a connection is no sign of keep-alive; a failure is no use at all."""
+    lane = LaneTally()
+    lane.connects()
+    for at, failure in ((0, None), (1, None), (2, Failure.RESET)):
+        lane.ended(at, failure)
+    lane.connects()
+    for at in (3, 4):
+        lane.ended(at, None)
+
+    assert (lane.requests, lane.connections, lane.longest) == (5, 2, 3)
+    assert list(lane.seconds) == [1, 4]
+
+
 def test_quantiles() -> None:
     """They are values that were there; of nothing there is none."""
     values = [float(each) for each in range(1, 101)]
@@ -163,13 +258,17 @@ def _hpa(**status: Any) -> dict[str, Any]:
     return {"spec": {"minReplicas": 2, "maxReplicas": 5, "metrics": [metric]}, "status": status}
 
 
+TAKES = 300 + 15 + MARGIN
+"""Seconds down by Kubernetes' defaults: five minutes, and all at once."""
+
+
 def test_the_autoscaler_is_read() -> None:
     """Limits, target, replicas, and what it measures; what it does not know yet is None."""
     current = {"averageUtilization": 93, "averageValue": "186m"}
     seen = [{"type": "Resource", "resource": {"name": "cpu", "current": current}}]
 
-    assert parse_hpa(_hpa(currentReplicas=3, currentMetrics=seen)) == Hpa(2, 5, 70, 3, 93)
-    assert parse_hpa(_hpa(currentMetrics=None)) == Hpa(2, 5, 70, 0, None)
+    assert parse_hpa(_hpa(currentReplicas=3, currentMetrics=seen)) == Hpa(2, 5, 70, 3, 93, TAKES)
+    assert parse_hpa(_hpa(currentMetrics=None)) == Hpa(2, 5, 70, 0, None, TAKES)
 
 
 def test_an_autoscaler_without_cpu_is_no_use() -> None:
@@ -206,6 +305,30 @@ def test_a_pod_that_has_hardly_begun_is_read() -> None:
     assert not parse_pod({"metadata": {"name": "a", "uid": "u"}, "status": {}}).is_ready
 
 
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_is_over_is_no_pod(phase: str) -> None:
+    """What an eviction leaves behind is neither a replica nor a pod that ends."""
+    items = [
+        {"metadata": {"name": name, "uid": name}, "status": {"phase": each}}
+        for name, each in (("a", "Running"), ("b", phase), ("c", "Pending"))
+    ]
+
+    assert [pod.name for pod in parse_pods(items)] == ["a", "c"]
+
+
+def test_a_pod_ends_once_and_between_two_looks() -> None:
+    """Told to end or gone since the look before; one that was ending then is known already."""
+
+    def pod(name: str, *, is_ending: bool = False) -> Pod:
+        return Pod(name, name, is_ready=True, is_ending=is_ending)
+
+    before = (pod("stays"), pod("told"), pod("gone"), pod("was", is_ending=True))
+    after = (pod("stays"), pod("told", is_ending=True), pod("new"), pod("was", is_ending=True))
+
+    assert [each.name for each in newly_ending(before, after)] == ["told", "gone"]
+    assert newly_ending(after, after) == []
+
+
 def test_the_deployment_is_read() -> None:
     """Its selector as kubectl takes it, and the image of our container among others."""
     containers = [{"name": "proxy", "image": "p:1"}, {"name": "flask-app", "image": "app:2"}]
@@ -233,7 +356,7 @@ def _event(uid: str, size: int, when: str, count: int = 1) -> dict[str, Any]:
 
 
 def test_the_autoscalers_events_are_read_in_order() -> None:
-    """Oldest first, with the size and the reason; an event without a size is none."""
+    """Oldest first, with the size; an event without one is none."""
     events = [
         _event("b", 2, "2026-11-25T10:05:00Z"),
         _event("a", 5, "2026-11-25T10:00:00Z"),
@@ -243,7 +366,6 @@ def test_the_autoscalers_events_are_read_in_order() -> None:
     rescales = parse_rescales(events)
 
     assert [each.size for each in rescales] == [5, 2]
-    assert rescales[0].reason == "cpu resource utilization above target"
 
 
 def test_only_new_events_count() -> None:

@@ -30,11 +30,13 @@ from demijohn.drill.plot import ceiling, render
 from demijohn.drill.ranges import Ranges
 from demijohn.drill.report import Report, as_json, markdown, write
 from demijohn.drill.run import Ending, Mark, Run, Sample
+from demijohn.drill.tally import LaneTally
 from demijohn.drill.verdict import (
     Outcome,
     Scaling,
     Verdict,
     judge,
+    judge_each,
     judge_load,
     judge_rollouts,
     judge_scaling,
@@ -42,7 +44,7 @@ from demijohn.drill.verdict import (
 
 SECONDS = 60
 OFFERED = 200 * SECONDS
-LANE = LaneUse(requests=600, connections=2, seconds=[(0, 59)])
+LANE = LaneUse(requests=600, connections=2, longest=300, seconds=[(0, 59)])
 STREAMS = [
     StreamUse(began=begin, fast=begin + 8, ended=begin + 8.5, bytes=17_000_000)
     for begin in range(0, 50, 2)
@@ -73,7 +75,16 @@ OLD, NEW = (
     for age in ("old", "new")
 )
 SCALING = Scaling(
-    2, 5, 70, 240, 5, pressed=False, back=True, sizes=(4, 5, 4, 3, 2), seconds_to_most=31.0
+    2,
+    5,
+    70,
+    240,
+    5,
+    pressed=False,
+    back=True,
+    had_time=True,
+    sizes=(4, 5, 4, 3, 2),
+    seconds_to_most=31.0,
 )
 
 
@@ -87,7 +98,7 @@ def a_run() -> Run:
         ],
         burst=None,
         samples=[Sample(1, OLD, None), Sample(59, NEW, Hpa(2, 5, 70, 2, 44))],
-        endings=[Ending("old-0", "old0", 20, 2, 31), Ending("old-1", "old1", 30, 0, 41)],
+        endings=[Ending("old-0", "old0", 19, 20, 2, 31), Ending("old-1", "old1", 29, 30, 0, 41)],
         marks=[Mark(8, "rollout 1 of 1 begins <&>")],
         account=ACCOUNT,
     )
@@ -96,6 +107,20 @@ def a_run() -> Run:
 def with_result(**changes: object) -> Run:
     """The same run, its result changed."""
     return replace(a_run(), result=RESULT.model_copy(update=changes))
+
+
+def used_once_each(requests: int) -> LaneUse:
+    """A lane whose every connection carries one request, ten a second."""
+    lane = LaneTally()
+    for at in range(requests):
+        lane.connects()
+        lane.ended(at / 10, None)
+    return LaneUse(
+        requests=lane.requests,
+        connections=lane.connections,
+        longest=lane.longest,
+        seconds=lane.seconds.pairs(),
+    )
 
 
 def with_failure(lane: Lane, kind: Failure) -> Run:
@@ -172,9 +197,26 @@ MISSED: dict[str, Callable[[], Run]] = {
     "of 12000 requests late": lambda: with_result(unsent=OFFERED // 10),
     "15 keep-alive lanes": lambda: with_result(lanes=[LANE] * 15),
     "fewer than 100": lambda: with_result(
-        lanes=[LANE] * 15 + [LANE.model_copy(update={"requests": 99})]
+        lanes=[LANE] * 15 + [LANE.model_copy(update={"longest": 99})]
+    ),
+    "16 lanes carried fewer than 100 requests over one connection": lambda: with_result(
+        lanes=[used_once_each(600)] * 16
+    ),
+    "16 lanes were not in use across the end of old-0": lambda: with_result(
+        lanes=[used_once_each(600)] * 16
     ),
     "markers could not be read": lambda: replace(a_run(), account=None, notes=["gone"]),
+    "when old-1 was told to end: looks were 4.0 s apart": lambda: replace(
+        a_run(), endings=[Ending("old-1", "old1", 26, 30, 2, 41)]
+    ),
+    "no stream was open when old-2": lambda: replace(
+        with_result(streams=[StreamUse(began=19.5, fast=27.5, ended=28, bytes=9)]),
+        endings=[Ending("old-2", "old2", 19, 20, 2, 31)],
+    ),
+    "16 lanes were not in use across the end of old-3": lambda: replace(
+        with_result(lanes=[LANE.model_copy(update={"seconds": [(20, 59)]})] * 16),
+        endings=[Ending("old-3", "old3", 19, 20, 2, 31)],
+    ),
     "no pod was told to end": lambda: replace(a_run(), endings=[]),
     "1 lanes were not in use across the end of old-1": lambda: with_result(
         lanes=[LANE] * 15 + [LANE.model_copy(update={"seconds": [(0, 24), (40, 59)]})]
@@ -222,6 +264,14 @@ def test_what_is_broken_stays_broken() -> None:
     assert verdict.missed
 
 
+def test_each_rollout_has_to_end_pods_with_streams() -> None:
+    """One rollout whose pods had streams does not speak for the next one."""
+    run = a_run()
+
+    assert judge_each(run, [8.0]) == judge_each(run, []) == Verdict()
+    assert judge_each(run, [8.0, 25.0]).missed[0].startswith("in rollout 2 no pod had a stream")
+
+
 @pytest.mark.parametrize(
     ("done", "before", "after", "outcome"),
     [
@@ -247,7 +297,9 @@ def test_a_rollout_leaves_none_of_its_pods(
         ({"peak_ready": 3, "sizes": (3,)}, Outcome.INCONCLUSIVE),
         ({"peak_ready": 3, "sizes": (3,), "pressed": True}, Outcome.BROKEN),
         ({"peak_ready": 4}, Outcome.BROKEN),
+        ({"peak_ready": 4, "pressed": True, "had_time": False}, Outcome.INCONCLUSIVE),
         ({"back": False}, Outcome.BROKEN),
+        ({"back": False, "had_time": False}, Outcome.INCONCLUSIVE),
         ({"sizes": (4, 3, 2)}, Outcome.BROKEN),
         ({"sizes": (4, 5)}, Outcome.BROKEN),
         ({"sizes": ()}, Outcome.BROKEN),
