@@ -348,8 +348,8 @@ def test_a_report_that_cannot_be_written_is_said_before_the_load(cluster: Cluste
 
     ended = cluster.drill("rollout", "--report", "taken")
 
-    assert ended.code == 1
-    assert "taken can't be written" in ended.err
+    assert ended.code == 2
+    assert "'taken' is a file" in ended.err
 
 
 def test_an_autoscaler_that_goes_up_and_down_holds(

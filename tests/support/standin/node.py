@@ -57,6 +57,7 @@ class Node:
         self._path = directory / "standin.json"
         self._state = json.loads(self._path.read_text()) if self._path.exists() else {}
         self._changing = asyncio.Lock()
+        self._begun: set[asyncio.Task[Body | None]] = set()
         self._elected = 0.0
         # As mongod: until it has found itself in its set it is of none, and it looks only once.
         self._is_member = False
@@ -100,6 +101,14 @@ class Node:
             raise CommandError(
                 UNAUTHORIZED, "Unauthorized", f"Command {name} requires authentication"
             )
+        # A client that goes away leaves behind what it has begun, as at mongod: half of it would
+        # be a backend that nobody knows of.
+        changing = asyncio.get_running_loop().create_task(self._change(message))
+        self._begun.add(changing)
+        changing.add_done_callback(self._begun.discard)
+        return await asyncio.shield(changing)
+
+    async def _change(self, message: Message) -> Body | None:
         async with self._changing:
             return None if self.has_users else await self._bypass(message)
 
