@@ -346,10 +346,10 @@ def test_a_report_that_cannot_be_written_is_said_before_the_load(cluster: Cluste
     """Nothing is asked of the cluster or the service."""
     (cluster.directory / "taken").write_bytes(b"")
 
-    ended = cluster.drill("rollout", "--report", "taken")
+    ended = cluster.drill("rollout", "--report", "taken/below")
 
-    assert ended.code == 2
-    assert "'taken' is a file" in ended.err
+    assert ended.code == 1
+    assert "taken/below can't be written" in ended.err
 
 
 def test_an_autoscaler_that_goes_up_and_down_holds(
