@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def _no_settings_from_outside() -> Iterator[None]:
             if name.startswith(("DEMIJOHN_", "MONGODB_URI", "PROMETHEUS_MULTIPROC_DIR")):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangup_as_anywhere() -> Iterator[None]:
+    """Below nohup a hangup is ignored, by every child too: tests of it are the same there."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")
