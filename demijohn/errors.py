@@ -13,10 +13,17 @@
     ├── 406  NotAcceptable          not-acceptable
     ├── 408  BodyTimeout            body-timeout            the body came too slowly
     ├── 409  DuplicateKey           duplicate-key           which index, which fields
+    │        WriteConflict          write-conflict          others keep changing the document
+    │        IdempotencyInProgress  idempotency-in-progress the first request is still under way
+    ├── 412  PreconditionFailed     precondition-failed     If-Match or If-None-Match says no
     ├── 413  TooLarge               too-large
     ├── 415  UnsupportedMediaType   unsupported-media-type
     ├── 422  InvalidDocument        invalid-document        JSON, but no document; pointers
+    │        InvalidPatch           invalid-patch           which operation, and why
+    │        ForbiddenOperator      forbidden-operator      not on the list of what is let through
+    │        IdempotencyKeyReused   idempotency-key-reused  the same key with another request
     ├── 500  InternalError          internal-error          a defect of the service
+    ├── 501  NeedsReplicaSet        needs-replica-set       a standalone mongod cannot do it
     ├── 503  Overloaded             overloaded              with Retry-After, as all of 503
     │        DatabaseUnavailable    database-unavailable    nothing was written
     │        OutcomeUnknown         outcome-unknown         the write may or may not have happened
@@ -162,13 +169,47 @@ class DuplicateKey(Problem):
     )
 
 
+class WriteConflict(Problem):
+    status = 409
+    code = "write-conflict"
+    title = "Others are changing the document"
+    meaning = (
+        "Other writers changed the same document at each of several attempts. Nothing was "
+        "written; the same request can be sent again."
+    )
+    retry_after = 1
+
+
+class IdempotencyInProgress(Problem):
+    status = 409
+    code = "idempotency-in-progress"
+    title = "The first request is still under way"
+    meaning = (
+        "Another request with the same Idempotency-Key is being carried out at this moment. "
+        "Nothing was done for this one; sent again a little later it gets the first one's answer."
+    )
+    retry_after = 1
+
+
+class PreconditionFailed(Problem):
+    status = 412
+    code = "precondition-failed"
+    title = "The document is not as the condition demands"
+    meaning = (
+        "The document's version is not one that `If-Match` names, or is one that `If-None-Match` "
+        "excludes (RFC 9110, section 13). Nothing was written. Where there is a document, the "
+        "header `ETag` has its present version: read it again and decide anew."
+    )
+
+
 class TooLarge(Problem):
     status = 413
     code = "too-large"
     title = "Too large"
     meaning = (
-        "The body is larger than `DEMIJOHN_MAX_BODY`, or the document larger than the 16 MiB of "
-        "BSON that MongoDB takes. Nothing was written."
+        "The body is larger than `DEMIJOHN_MAX_BODY`, or the document, at the end or after one of "
+        "a patch's operations, larger than the 16 MiB of BSON that MongoDB takes. Nothing was "
+        "written."
     )
 
 
@@ -189,6 +230,37 @@ class InvalidDocument(Problem):
     )
 
 
+class InvalidPatch(Problem):
+    status = 422
+    code = "invalid-patch"
+    title = "The patch cannot be applied"
+    meaning = (
+        "The body is JSON, but no patch of its media type, or one that does not fit the document "
+        "as it is. The member `errors` points at the operation in the body, and says why. "
+        "Nothing was written: a patch is applied whole or not at all."
+    )
+
+
+class ForbiddenOperator(Problem):
+    status = 422
+    code = "forbidden-operator"
+    title = "An operator that is not let through"
+    meaning = (
+        "The body uses an operator of MongoDB that this service does not let through. The member "
+        "`errors` points at it. Nothing was written."
+    )
+
+
+class IdempotencyKeyReused(Problem):
+    status = 422
+    code = "idempotency-key-reused"
+    title = "The Idempotency-Key belongs to another request"
+    meaning = (
+        "The same caller has used this Idempotency-Key within the last day with another method, "
+        "path, media type or body. Nothing was done: take a new key for each new request."
+    )
+
+
 class InternalError(Problem):
     status = 500
     code = "internal-error"
@@ -196,6 +268,17 @@ class InternalError(Problem):
     meaning = (
         "Something went wrong that the service did not foresee. Its log has the details under "
         "the `request_id`; please report them."
+    )
+
+
+class NeedsReplicaSet(Problem):
+    status = 501
+    code = "needs-replica-set"
+    title = "The database is a standalone mongod"
+    meaning = (
+        "This needs a transaction or a change stream, which MongoDB has on a replica set (one "
+        "member will do) or a sharded cluster only. Nothing was done. Start `mongod` with "
+        "`--replSet` and initiate the set once."
     )
 
 
@@ -224,9 +307,8 @@ class OutcomeUnknown(Problem):
     title = "It is not known whether the write happened"
     meaning = (
         "The write was sent to the database, but no acknowledgement came back. It may or may not "
-        "have happened. Read before you send it again, or give documents an `_id` of your own: "
-        "a second insert of the same `_id` is refused. (Where a route supports "
-        "`Idempotency-Key`, a retry with the same key is safe.)"
+        "have happened. With an `Idempotency-Key` the same request can simply be sent again with "
+        "the same key: it has one effect. Without one, read before you send it again."
     )
     retry_after = 2
 
