@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -23,9 +22,8 @@ from typing import Any
 import bson
 import orjson
 from bson import json_util
-from bson.binary import Binary, UuidRepresentation
+from bson.binary import Binary
 from bson.code import Code
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
@@ -37,20 +35,10 @@ from bson.objectid import ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from demijohn.errors import InternalError
+from demijohn.formats.bson_values import CODEC, FRAME, LENGTH, Value, damaged, to_python
 
 GROUP_BYTES = 256 * 1024
 """BSON that is decoded at one time, unless a single document is larger."""
-_LEAST_DOCUMENT = 5
-"""Bytes of an empty document: its length and its end."""
-_LENGTH = struct.Struct("<i")
-
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
-    tz_aware=False,
-    uuid_representation=UuidRepresentation.UNSPECIFIED,
-    unicode_decode_error_handler="replace",
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
 # Without the first, Code would pass for the string that it derives from.
 _OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
 # An element of type double, its name, and the high bits of an infinity or NaN, for which orjson
@@ -76,6 +64,29 @@ def render_array(batches: Iterator[bytes], *, without_id: bool = False) -> Itera
     yield b"[]\n" if lead == b"[" else b"]\n"
 
 
+def render_document(document: bytes) -> bytes:
+    """The text of one stored document, `_id` too, and a newline.
+
+    Raises InternalError for bytes that are not exactly one BSON document.
+    """
+    whole = memoryview(document)
+    if _document_length(whole, 0) != len(document):
+        raise damaged()
+    return _render_group(whole, without_id=False) + b"\n"
+
+
+def plain_value(value: Value) -> Any:  # noqa: ANN401 - any JSON value
+    """The plain JSON value of one BSON value, in types that every JSON writer takes.
+
+    Integers are `int` and doubles `float`, so 1 and 1.0 are told apart by their type alone.
+    Raises InternalError for bytes that are no BSON.
+    """
+    try:
+        return _spell(to_python(value))
+    except RecursionError:
+        raise damaged() from None
+
+
 def _groups(batch: memoryview) -> Iterator[memoryview]:
     """Cut a batch between documents, into pieces of about `GROUP_BYTES`."""
     start = end = 0
@@ -87,20 +98,20 @@ def _groups(batch: memoryview) -> Iterator[memoryview]:
 
 
 def _document_length(batch: memoryview, offset: int) -> int:
-    if len(batch) - offset < _LEAST_DOCUMENT:
-        raise _damaged()
-    length: int = _LENGTH.unpack_from(batch, offset)[0]
-    if not _LEAST_DOCUMENT <= length <= len(batch) - offset:
-        raise _damaged()
+    if len(batch) - offset < FRAME:
+        raise damaged()
+    length: int = LENGTH.unpack_from(batch, offset)[0]
+    if not FRAME <= length <= len(batch) - offset:
+        raise damaged()
     return length
 
 
 def _render_group(group: memoryview, *, without_id: bool) -> bytes:
     """The documents of a group as JSON texts with commas between them."""
     try:
-        documents: list[Any] = bson.decode_all(group, _CODEC)
+        documents: list[Any] = bson.decode_all(group, CODEC)
     except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
-        raise _damaged() from None
+        raise damaged() from None
     if without_id:
         for each in documents:
             each.pop("_id", None)
@@ -119,11 +130,7 @@ def _render_deep(documents: list[Any]) -> bytes:
         plain = [_spell(each) for each in documents]
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
     except RecursionError:
-        raise _damaged() from None
-
-
-def _damaged() -> InternalError:
-    return InternalError("A stored document is damaged or nested too deeply; it cannot be read.")
+        raise damaged() from None
 
 
 def _spell(value: Any) -> Any:  # noqa: ANN401 - any BSON value, any JSON value

@@ -25,7 +25,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.errors import InternalError
-from demijohn.formats.plain_out import GROUP_BYTES, render_array
+from demijohn.formats.bson_values import Value, elements
+from demijohn.formats.plain_out import GROUP_BYTES, plain_value, render_array, render_document
 
 HEX = "0123456789abcdef01234567"
 NAN, INFINITY = float("nan"), float("inf")
@@ -71,11 +72,6 @@ SPELLINGS: list[tuple[object, str]] = [
 ]
 
 
-def render_document(raw: bytes) -> bytes:
-    """One document's text: an array of one, less its brackets and newline."""
-    return b"".join(render_array(iter([raw])))[1:-2]
-
-
 def element(kind: int, payload: bytes, name: bytes = b"v") -> bytes:
     """A BSON document of one element, byte by byte."""
     body = bytes([kind]) + name + b"\0" + payload + b"\0"
@@ -95,11 +91,19 @@ def render(*batches: bytes) -> bytes:
 @pytest.mark.parametrize(("value", "spelling"), SPELLINGS)
 def test_how_a_type_is_spelt(value: object, spelling: str) -> None:
     """Each type has one spelling: at the top, nested, and beside a double that is not finite."""
-    assert render_document(bson.encode({"v": value})).decode() == f'{{"v":{spelling}}}'
+    assert render_document(bson.encode({"v": value})).decode() == f'{{"v":{spelling}}}\n'
     nested = {"n": NAN, "v": [{"v": value}]}
     expected = f'{{"n":{{"$numberDouble":"NaN"}},"v":[{{"v":{spelling}}}]}}'
-    assert render_document(bson.encode(nested)).decode() == expected
+    assert render_document(bson.encode(nested)).decode() == expected + "\n"
     assert render(bson.encode({"v": value})).decode() == f'[{{"v":{spelling}}}]\n'
+
+
+@pytest.mark.parametrize(("value", "spelling"), SPELLINGS)
+def test_a_value_alone_is_spelt_as_in_its_document(value: object, spelling: str) -> None:
+    """`plain_value` gives the JSON value of the same text, integers and doubles kept apart."""
+    [(_, stored)] = elements(bson.encode({"v": value}))
+    alone = plain_value(stored)
+    assert json.dumps(alone) == json.dumps(json.loads(spelling))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,9 @@ def test_how_a_type_is_spelt(value: object, spelling: str) -> None:
 )
 def test_what_only_other_writers_store(raw: bytes, spelling: str) -> None:
     """Old types, bytes that are no UTF-8, odd names and odd NaNs are spelt, and break nothing."""
-    assert render_document(raw).decode() == spelling
+    assert render_document(raw).decode() == spelling + "\n"
+    [(_, value)] = elements(raw)
+    assert [plain_value(value)] == list(json.loads(spelling).values())
 
 
 @given(
@@ -229,8 +235,24 @@ def test_a_damaged_document_cuts_the_array(damaged: bytes) -> None:
         for chunk in render_array(iter([GOOD, damaged, GOOD])):
             chunks.append(chunk)  # noqa: PERF402 - kept up to the error
     assert b"".join(chunks) == b'[{"n":1}'
-    with pytest.raises(InternalError):
-        render_document(damaged)
+    for alone in (damaged, GOOD + damaged, damaged + GOOD):
+        with pytest.raises(InternalError):
+            render_document(alone)
+
+
+def test_one_document_is_exactly_one() -> None:
+    """Two documents, or one and a byte more, are no document: nothing is passed over."""
+    assert render_document(GOOD) == b'{"n":1}\n'
+    for others in (b"", GOOD + GOOD, GOOD + b"\0"):
+        with pytest.raises(InternalError):
+            render_document(others)
+
+
+def test_a_damaged_value_is_an_internal_error() -> None:
+    """A value whose bytes are no BSON of its type raises; it is not spelt as something else."""
+    for value in (Value(0x08, b"\x05"), Value(0x03, b"\x05\0\0\0\1"), Value(0x20, b"")):
+        with pytest.raises(InternalError):
+            plain_value(value)
 
 
 @given(st.binary(max_size=40), st.integers(0, 200), st.integers(0, 255))
@@ -257,12 +279,11 @@ def test_deep_documents(levels: int, innermost: dict[str, Any]) -> None:
     for _ in range(levels):
         document = {"a": document}
     output = render_document(bson.encode(document)).decode()
-    assert output == '{"a":' * levels + render_document(bson.encode(innermost)).decode() + (
-        "}" * levels
-    )
+    inner = render_document(bson.encode(innermost)).decode()[:-1]
+    assert output == '{"a":' * levels + inner + "}" * levels + "\n"
 
 
 def test_an_endless_run_of_ones_is_searched_in_one_pass() -> None:
     """Megabytes of the byte that begins a double don't make the search for NaN quadratic."""
     raw = bson.encode({"v": "\1" * 4_000_000, "n": NAN})
-    assert render_document(raw).endswith(b'"n":{"$numberDouble":"NaN"}}')
+    assert render_document(raw).endswith(b'"n":{"$numberDouble":"NaN"}}\n')
