@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.service import Service
+from tests.support.standalone import Standalone
 
 Starter = Callable[..., Service]
 # How long an example takes says nothing on a busy machine.
@@ -40,17 +41,22 @@ def _hangup_as_anywhere() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database for all tests; a test that stops or pauses one takes `own_database`."""
-    yield from _database(tmp_path_factory.mktemp("database"))
+    yield from _run(Database(tmp_path_factory.mktemp("database")))
 
 
 @pytest.fixture
 def own_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database for one test, which may do to it what it likes."""
-    yield from _database(tmp_path_factory.mktemp("own-database"))
+    yield from _run(Database(tmp_path_factory.mktemp("own-database")))
 
 
-def _database(directory: Path) -> Iterator[Database]:
-    database = Database(directory)
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database without transactions and change streams, for all tests."""
+    yield from _run(Standalone(tmp_path_factory.mktemp("standalone")))
+
+
+def _run(database: Database) -> Iterator[Database]:
     try:
         yield database.start()
     finally:

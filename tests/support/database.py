@@ -11,6 +11,7 @@ from typing import Self
 
 from demijohn.launcher.server import find_command
 from tests.support.processes import TimedOutError, wait_until
+from tests.support.service import clean_environ
 
 
 class Database:
@@ -44,6 +45,7 @@ class Database:
                     *("--storage-path", str(self.directory / "data"), "--config", str(config)),
                 ],
                 cwd=self.directory,
+                env=clean_environ({}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import bson
+from bson.raw_bson import RawBSONDocument
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.standin import wire
+from tests.support.standin import standalone, wire
 
 BODIES = st.dictionaries(st.sampled_from(["hello", "find", "x"]), st.text(max_size=200), min_size=1)
 
@@ -53,3 +55,12 @@ def test_one_kind_is_changed(bodies: list[dict[str, Any]], cuts: list[int]) -> N
         {**body, "changed": True} if next(iter(body)) == "hello" else body for body in bodies
     ]
     assert bytes(sent) == b"".join(wire.request(n, body) for n, body in enumerate(expected))
+
+
+def test_what_is_not_changed_keeps_its_bytes() -> None:
+    """An answer loses its cluster time and nothing else: keys written twice, dates past 9999."""
+    twice = b"\x10a\x00\x01\x00\x00\x00\x10a\x00\x02\x00\x00\x00"
+    found = RawBSONDocument((len(twice) + 5).to_bytes(4, "little") + twice + b"\x00")
+    kept = {"value": found, "at": bson.DatetimeMS(2**60), "n": [1, bson.Int64(1), 1.0]}
+    raw = wire.request(7, {**kept, "operationTime": bson.Timestamp(1, 1), "ok": 1.0})
+    assert wire.with_body(raw, standalone.as_standalone) == wire.request(7, {**kept, "ok": 1.0})

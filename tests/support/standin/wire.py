@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 MORE_TO_COME = 2
@@ -17,6 +19,7 @@ _LOOK = 64
 """Bytes of a message in which the name of its command lies."""
 _MSG_BODY, _REPLY_BODY = 21, 36
 """Where the document of an OP_MSG begins (after header, flags and kind), and an OP_REPLY's."""
+_RAW = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 Body = dict[str, Any]
 Change = Callable[[bytes], bytes]
@@ -65,9 +68,15 @@ def request(request_id: int, body: Body) -> bytes:
 def with_body(raw: bytes, change: Callable[[Body], Body]) -> bytes:
     """An OP_MSG or OP_REPLY with another document in place of its own; its header stays."""
     _, request_id, response_to, opcode = _HEADER.unpack_from(raw)
-    start = _MSG_BODY if opcode == OP_MSG else _REPLY_BODY
-    payload = raw[16:start] + bson.encode(change(_document(raw, start)))
+    payload = raw[16 : _start_of(raw)] + bson.encode(change(top_of(raw)))
     return _HEADER.pack(16 + len(payload), request_id, response_to, opcode) + payload
+
+
+def top_of(raw: bytes) -> Body:
+    """The document of an OP_MSG or OP_REPLY; what lies deeper in it stays as it is, in bytes."""
+    start = _start_of(raw)
+    length = int(_INT.unpack_from(raw, start)[0])
+    return dict(RawBSONDocument(raw[start : start + length], _RAW))
 
 
 def message_length(data: bytes) -> int | None:
@@ -156,6 +165,10 @@ class Relay:
 
 def _packed(opcode: int, response_to: int, payload: bytes) -> bytes:
     return _HEADER.pack(16 + len(payload), 0, response_to, opcode) + payload
+
+
+def _start_of(raw: bytes) -> int:
+    return _MSG_BODY if _HEADER.unpack_from(raw)[3] == OP_MSG else _REPLY_BODY
 
 
 def _document(raw: bytes, start: int) -> Body:
