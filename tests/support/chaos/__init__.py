@@ -1,0 +1,11 @@
+"""Clients that retry, a killer, what they note down, and a checker that replays it.
+
+::
+
+    stage.py      the service and its database, and three ways to kill parts of them
+    clients.py    threads that send requests, with keys until they are answered, or without
+    driver.py     one run: clients and killer together, then the documents as they are at the end
+    history.py    what was sent and answered, what was killed, what is stored: values only
+    checker.py    history in, report out: lost, doubled, brought back, …; pure
+    writers.py    processes that change one document: the lost-update tests
+"""

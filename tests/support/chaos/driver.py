@@ -1,0 +1,82 @@
+"""One run: clients send, a killer kills, and at the end the checker judges what is stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.support.chaos.checker import Report, check
+from tests.support.chaos.clients import PATIENCE, SHARED, Client, Notebook
+from tests.support.chaos.history import Effect, History, Request
+from tests.support.chaos.stage import Stage
+from tests.support.processes import wait_until
+
+PROGRESS = 12
+"""Attempts that end between one kill and the next: each is to meet clients at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is sent and killed."""
+
+    kills: Sequence[str]
+    """What is killed, in this order."""
+    keyed: int = 7
+    """Clients with keys."""
+    unkeyed: int = 2
+    pause: float = 0.5
+    """Seconds between two kills, at most."""
+
+
+def run(stage: Stage, size: Size, seed: int) -> Report:
+    """Play a run to its end. Raises what a client met that it could not note down."""
+    notebook = Notebook()
+    chooser = random.Random(seed)
+    _make_shared(stage, notebook)
+    clients = [
+        Client(f"c{number}", stage, notebook, chooser.getrandbits(32), keyed=number < size.keyed)
+        for number in range(size.keyed + size.unkeyed)
+    ]
+    for client in clients:
+        client.start()
+    try:
+        _kill_all(stage, notebook, size, chooser)
+        _wait_for_progress(notebook)
+    finally:
+        _end(clients)
+    history = History(notebook.entries(), tuple(notebook.kills), tuple(notebook.sightings))
+    return check(history, stage.documents())
+
+
+def _make_shared(stage: Stage, notebook: Notebook) -> None:
+    maker = Client("maker", stage, notebook, 0, keyed=True)
+    for number, url in enumerate(SHARED):
+        maker.settle(notebook.page(Request(f"maker-{number}", Effect.PUT, url)))
+    maker.close()
+
+
+def _kill_all(stage: Stage, notebook: Notebook, size: Size, chooser: random.Random) -> None:
+    for what in size.kills:
+        _wait_for_progress(notebook)
+        time.sleep(chooser.uniform(0, size.pause))
+        stage.kill(what, notebook.kill)
+
+
+def _wait_for_progress(notebook: Notebook) -> None:
+    goal = notebook.decided + PROGRESS
+    wait_until(lambda: notebook.decided >= goal, "requests are answered", timeout=PATIENCE)
+
+
+def _end(clients: Sequence[Client]) -> None:
+    """Have all finish what they began, so that every key is answered."""
+    for client in clients:
+        client.stopping.set()
+    for client in clients:
+        client.join(2 * PATIENCE)
+    for client in clients:
+        if client.failure is not None:
+            raise client.failure
+        if client.is_alive():
+            raise TimeoutError(f"{client.name} hangs")

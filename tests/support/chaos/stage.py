@@ -1,0 +1,195 @@
+"""The service and its database, and the parts of them that can be killed at any instant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pymongo
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from tests.support.chaos.clients import COLLECTION
+from tests.support.chaos.history import Document, Sighting
+from tests.support.database import Database, free_port
+from tests.support.processes import wait_until
+from tests.support.service import Service
+
+DATABASE = "flask_db"
+SECRET_FILE = "password"
+Note = Callable[[str], None]
+
+
+class Stage(Protocol):
+    """What a run plays on."""
+
+    port: int
+
+    def kill(self, what: str, note: Note) -> None:
+        """Kill it, call `note` at that instant, and see to it that it comes back."""
+
+    def recent(self) -> list[Sighting]:
+        """Documents with an id of the service's making; nothing while the database is away."""
+
+    def documents(self) -> list[Document]:
+        """All documents, from the database itself."""
+
+    def close(self) -> None:
+        """End all that it has started."""
+
+
+class Reader:
+    """Reads the documents past the service."""
+
+    def __init__(self, uri: str) -> None:
+        """Take the database's address; connect at the first use."""
+        client = pymongo.MongoClient[dict[str, Any]](
+            uri, serverSelectionTimeoutMS=300, heartbeatFrequencyMS=500, connect=False
+        )
+        self._client = client
+        self._documents = client[DATABASE]["data"]
+
+    def recent(self) -> list[Sighting]:
+        """The last few documents with an id of the service's making."""
+        try:
+            found = list(self._documents.find().sort("_id", -1).limit(8))
+        except PyMongoError:
+            return []
+        return [
+            Sighting(each["log"][0], f"{COLLECTION}/{each['_id']}")
+            for each in found
+            if isinstance(each["_id"], ObjectId)
+        ]
+
+    def documents(self) -> list[Document]:
+        """All documents. Raises PyMongoError where the database stays away."""
+        return [_document(each) for each in self._documents.find()]
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+def _document(stored: Mapping[str, Any]) -> Document:
+    return Document(
+        f"{COLLECTION}/{stored['_id']}", tuple(stored["log"]), tuple(stored["marks"]), stored["n"]
+    )
+
+
+class Separate:
+    """The service with two workers on a database beside it; all of it can be killed."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str], seed: int) -> None:
+        """Start both; `settings` go to the service."""
+        self.port = free_port()
+        self._directory = directory
+        self._random = random.Random(seed)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._database = Database(directory).start()
+        self._settings = {
+            "MONGODB_URI": self._database.uri,
+            "DEMIJOHN_WORKERS": "2",
+            "DEMIJOHN_DATABASE_TIMEOUT": "5",
+            **settings,
+        }
+        self._reader = Reader(self._database.uri)
+        self._service = self._start()
+
+    def kill(self, what: str, note: Note) -> None:
+        """`worker`, `service`, `database` or `both`; all but a worker are started again here."""
+        note(what)
+        if what == "worker":
+            kill_one(self._service.workers(), self._random)
+        if what in ("database", "both"):
+            self._database.kill()
+        if what in ("service", "both"):
+            self._service.kill()
+        time.sleep(self._random.uniform(0, 0.2))
+        if what in ("database", "both"):
+            self._database.start()
+        if what in ("service", "both"):
+            self._service = self._start()
+
+    def recent(self) -> list[Sighting]:
+        """Documents of inserts, as they are at this instant."""
+        return self._reader.recent()
+
+    def documents(self) -> list[Document]:
+        """All documents."""
+        return self._reader.documents()
+
+    def log(self) -> str:
+        """What the service that runs at this time has printed."""
+        return self._service.log()
+
+    def close(self) -> None:
+        """End both."""
+        self._reader.close()
+        self._service.kill()
+        self._database.stop()
+
+    def _start(self) -> Service:
+        arguments = ("--port", str(self.port))
+        return Service(self._directory, self._settings, arguments).started()
+
+
+class Embedded:
+    """The service with the database that it embeds, and starts again by itself."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        """Start it."""
+        self.port = free_port()
+        self._data = directory / "data"
+        self._random = random.Random(seed)
+        settings = {"DEMIJOHN_DATA_DIR": str(self._data), "DEMIJOHN_WORKERS": "2"}
+        self._service = Service(directory, settings, ("--port", str(self.port))).started()
+        self._reader = Reader(self._uri())
+
+    def kill(self, what: str, note: Note) -> None:
+        """`worker` or `database`; the service itself starts another."""
+        if what == "worker":
+            wait_until(self._service.workers, "a worker runs")
+            note(what)
+            kill_one(self._service.workers(), self._random)
+        else:
+            wait_until(self._service.database_pid, "the database runs")
+            pid = self._service.database_pid() or 0
+            note(what)
+            kill_one([pid], self._random)
+
+    def recent(self) -> list[Sighting]:
+        """Documents of inserts, as they are at this instant."""
+        return self._reader.recent()
+
+    def documents(self) -> list[Document]:
+        """All documents."""
+        return self._reader.documents()
+
+    def close(self) -> None:
+        """End it."""
+        self._reader.close()
+        self._service.kill()
+
+    def _uri(self) -> str:
+        """The embedded database's address, from its command line and its password's file."""
+        (process,) = (
+            each for each in self._service.everything() if each.pid == self._service.database_pid()
+        )
+        words = process.cmdline()
+        port = words[words.index("--port") + 1]
+        password = (self._data / SECRET_FILE).read_text(encoding="utf-8").strip()
+        options = "authSource=admin&replicaSet=secantus"
+        return f"mongodb://demijohn:{password}@127.0.0.1:{port}/?{options}"
+
+
+def kill_one(processes: Sequence[int], chooser: random.Random) -> None:
+    """SIGKILL to one of them; none may be left when others were killed just before."""
+    if processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chooser.choice(processes), signal.SIGKILL)
