@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from demijohn.edge.context import ROUTE
 from demijohn.web import data, home, operations, problems
 from demijohn.web.edge import Edge
+from demijohn.web.openapi.route import publish
 from demijohn.web.services import Services
 
 
@@ -15,9 +16,12 @@ def create_application(services: Services) -> Flask:
     app = Flask("demijohn", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = int(services.settings.max_body)
     app.config["HOST"], app.config["PORT"] = services.settings.host, services.settings.port
+    # OPTIONS gets the problem with Allow that every other method an address lacks gets.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.register_blueprint(home.blueprint())
     app.register_blueprint(data.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
+    publish(app)
     problems.register(app, services)
     app.after_request(_name_route)
     app.wsgi_app = Edge(app.wsgi_app, services.entrance)  # type: ignore[method-assign]

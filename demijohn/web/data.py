@@ -8,8 +8,13 @@ from flask import Blueprint, Response
 
 from demijohn.documents.insert import insert_one
 from demijohn.documents.listing import read_all
+from demijohn.errors import NotAcceptable
 from demijohn.formats.ids import to_segment
 from demijohn.formats.plain_in import parse_document
+from demijohn.web.openapi.headers import LOCATION
+from demijohn.web.openapi.operation import Answer, Body, Operation, View
+from demijohn.web.openapi.problems import INSERTING, READING
+from demijohn.web.openapi.schemas import constant, ref
 from demijohn.web.requests import (
     read_json_body,
     refuse_idempotency_key,
@@ -22,12 +27,43 @@ COLLECTION = "data"
 INSERTED = b'{"status":"Data inserted"}\n'
 JSON = "application/json"
 
+INSERT = Operation(
+    id="insertData",
+    tag="guide",
+    summary="Keep a document",
+    description=(
+        "Inserts one JSON object into collection `data`. It has been written to the journals of "
+        "a majority of the database's members when the answer comes."
+    ),
+    body=Body("The document.", {JSON: ref("PlainDocument")}),
+    answers=(
+        Answer(
+            201,
+            "It is kept; `Location` says where.",
+            {JSON: constant("status", "Data inserted")},
+            (LOCATION,),
+        ),
+    ),
+    problems=(*INSERTING, NotAcceptable),
+)
+LIST = Operation(
+    id="listData",
+    tag="guide",
+    summary="Every document",
+    description=(
+        "All documents of collection `data` without their `_id`, keys in stored order. The array "
+        "is streamed; one that breaks off is cut at the connection and is no valid JSON."
+    ),
+    answers=(Answer(200, "The documents.", {JSON: {"type": "array", "items": ref("Document")}}),),
+    problems=(*READING, NotAcceptable),
+)
+
 
 def blueprint(services: Services) -> Blueprint:
     """The guide's two routes."""
     routes = Blueprint("data", __name__)
-    routes.post("/data", endpoint="insert")(partial(insert, services))
-    routes.get("/data", endpoint="list")(partial(list_documents, services))
+    routes.post("/data", endpoint="insert")(View(INSERT, partial(insert, services)))
+    routes.get("/data", endpoint="list")(View(LIST, partial(list_documents, services)))
     return routes
 
 

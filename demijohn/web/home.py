@@ -6,11 +6,27 @@ from datetime import datetime
 
 from flask import Blueprint
 
+from demijohn.web.openapi.operation import Answer, Operation, View
+
+GREETING = Operation(
+    id="greet",
+    tag="guide",
+    summary="The guide's greeting",
+    description="Says which time it is at the server.",
+    answers=(
+        Answer(
+            200,
+            "The greeting, with the server's local time.",
+            {"text/html": {"type": "string", "pattern": "^Welcome to the Flask app!"}},
+        ),
+    ),
+)
+
 
 def blueprint() -> Blueprint:
     """The route of the greeting."""
     routes = Blueprint("home", __name__)
-    routes.get("/")(greet)
+    routes.get("/", endpoint="greet")(View(GREETING, greet))
     return routes
 
 

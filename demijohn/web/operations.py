@@ -9,18 +9,78 @@ from flask import Blueprint, Response
 
 from demijohn.edge.entrance import PROBES
 from demijohn.edge.operations import problem_index, problem_page
-from demijohn.errors import Problem
+from demijohn.errors import DatabaseUnavailable, NotFound, Problem, ShuttingDown
+from demijohn.web.openapi.headers import CACHED, NO_STORE
+from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
+from demijohn.web.openapi.schemas import constant, ref
 from demijohn.web.problems import to_response
 from demijohn.web.services import Services
+
+_HTML = {"text/html": {"type": "string", "pattern": "^<!doctype html>"}}
+
+INDEX = Operation(
+    id="listProblems",
+    tag="operations",
+    summary="Every problem there is",
+    description="A page for people, with a link to each problem's own.",
+    answers=(Answer(200, "The page.", _HTML, (CACHED,)),),
+)
+PAGE = Operation(
+    id="readProblem",
+    tag="operations",
+    summary="What a problem means",
+    description="The page that a problem's `type` points at.",
+    parameters=(
+        Parameter("code", "path", "The problem's `code`.", {"type": "string", "minLength": 1}),
+    ),
+    answers=(Answer(200, "The page.", _HTML, (CACHED,)),),
+    problems=(NotFound,),
+)
+PROBE_ANSWERS = {
+    "/livez": Operation(
+        id="isLive",
+        tag="operations",
+        summary="Whether the process lives",
+        description="Never asks the database.",
+        answers=(
+            Answer(
+                200,
+                "It lives.",
+                {"application/json": constant("status", "live")},
+                (NO_STORE,),
+            ),
+        ),
+    ),
+    "/readyz": Operation(
+        id="isReady",
+        tag="operations",
+        summary="Whether requests should come here",
+        description=(
+            "Ready from the first time that the database has answered until the process is told "
+            "to stop; a database that is lost later is in the body."
+        ),
+        answers=(Answer(200, "It is ready.", {"application/json": ref("Readiness")}, (NO_STORE,)),),
+        problems=(DatabaseUnavailable, ShuttingDown),
+    ),
+    "/metrics": Operation(
+        id="readMetrics",
+        tag="operations",
+        summary="Figures for Prometheus",
+        description="With `DEMIJOHN_MANAGEMENT_PORT` set they are on that port alone.",
+        answers=(Answer(200, "Prometheus' text format.", {"text/plain": {"type": "string"}}),),
+        problems=(NotFound,),
+    ),
+}
 
 
 def blueprint(services: Services) -> Blueprint:
     """The problem pages and the probes."""
     routes = Blueprint("operations", __name__)
-    routes.get("/problems")(_index)
-    routes.get("/problems/<code>")(_page)
+    routes.get("/problems", endpoint="index")(View(INDEX, _index))
+    routes.get("/problems/<code>", endpoint="page")(View(PAGE, _page))
     for path in sorted(PROBES):
-        routes.get(path, endpoint=path[1:])(partial(_probe, services, path))
+        view = View(PROBE_ANSWERS[path], partial(_probe, services, path))
+        routes.get(path, endpoint=path[1:])(view)
     return routes
 
 
