@@ -1,6 +1,6 @@
-"""What is wrong with a JSON text that parses, and where: the careful half of `plain_in`.
+"""What is wrong with a JSON text that parses, and where: the careful half of reading documents.
 
-The parser behind `plain_in` is fast because it does not look back: it turns an integer past 64
+The parser behind `json_text` is fast because it does not look back: it turns an integer past 64
 bits into a float, has no opinion of keys, and calls a number past the largest double a syntax
 error. The functions here tell cheaply whether a text may hold such a thing (no false "no"), and
 only then find it, with a JSON Pointer (RFC 6901) to each place.
@@ -27,7 +27,7 @@ LEAST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**63 - 1
 
 DEEP = f"It is nested deeper than {LEVELS} levels."
-_NUL_KEY = "A key may not contain the character U+0000."
+NUL_KEY = "A key may not contain the character U+0000."
 _DOLLAR_KEY = "A key may not start with $ in plain JSON."
 _WIDE_INTEGER = "The integer does not fit into 64 bits, signed."
 _INFINITE = "The number is too large for a double (IEEE 754, 64 bits)."
@@ -51,7 +51,7 @@ _CLOSERS = frozenset(_CLOSER_OF.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Unkept:
+class Unkept:
     """Stands in a parsed value for a number that cannot be kept."""
 
     detail: str
@@ -62,7 +62,7 @@ class _Members(list[tuple[str, object]]):
 
 
 _CONTAINERS = frozenset((dict, list))
-_WALKED = frozenset((dict, list, _Unkept))
+_WALKED = frozenset((dict, list, Unkept))
 
 
 def may_have_faults(body: bytes) -> bool:
@@ -74,6 +74,11 @@ def may_have_faults(body: bytes) -> bool:
         return True
     if b"\\u00" in body and (b"\\u0000" in body or b"\\u0024" in body):
         return True
+    return has_wide_integer(body)
+
+
+def has_wide_integer(body: bytes) -> bool:
+    """Whether an integer, or what looks like one in a string, is wider than 64 bits."""
     return _DIGIT_RUN in body.translate(_DIGITS_SHOWN) and any(
         not _fits(found[0]) for found in _LONG_INTEGER.finditer(body)
     )
@@ -85,14 +90,21 @@ def find_faults(body: bytes) -> list[Fault]:
     `body` is JSON that parses, apart from numbers past the largest double, and is not nested
     deeper than `LEVELS`. Of members with the same key only the last counts.
     """
-    value = json.loads(body.decode(), parse_int=_integer, parse_float=_double)
-    return list(islice(_walk(value, ()), MOST_FAULTS))
+    return list(islice(_walk(parse_marked(body), ()), MOST_FAULTS))
 
 
-def is_deep(value: object) -> bool:
-    """Whether a parsed value is nested deeper than `LEVELS`."""
+def parse_marked(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The value of a text, slowly, with `Unkept` in place of each number that cannot be kept.
+
+    `body` is as `find_faults` takes it.
+    """
+    return json.loads(body.decode(), parse_int=_integer, parse_float=_double)
+
+
+def is_deep(value: object, levels: int = LEVELS) -> bool:
+    """Whether a parsed value is nested deeper than `levels`."""
     level: list[Any] = [value] if type(value) in _CONTAINERS else []
-    for _ in range(LEVELS):
+    for _ in range(levels):
         # Level by level, not down and up: no recursion, and a wide text costs two passes.
         level = [
             child
@@ -119,7 +131,7 @@ def deep_fault(body: bytes) -> Fault | None:
         outline = json.loads(body[:offset] + b"0" + closers, object_pairs_hook=_Members)
     except ValueError:
         return None
-    return Fault(_pointer(_last_path(outline)), DEEP)
+    return Fault(pointer_to(_last_path(outline)), DEEP)
 
 
 def without_infinite(body: bytes) -> bytes:
@@ -127,7 +139,7 @@ def without_infinite(body: bytes) -> bytes:
     return _STRING_OR_NUMBER.sub(_zero_if_infinite, body)
 
 
-def _pointer(path: Iterable[str | int]) -> str:
+def pointer_to(path: Iterable[str | int]) -> str:
     """The JSON Pointer of a path; of as much of it as `LONGEST_POINTER` has room for."""
     pointer = ""
     for step in path:
@@ -139,8 +151,8 @@ def _pointer(path: Iterable[str | int]) -> str:
 
 
 def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    if isinstance(value, _Unkept):
-        yield Fault(_pointer(path), value.detail)
+    if isinstance(value, Unkept):
+        yield Fault(pointer_to(path), value.detail)
     elif isinstance(value, dict):
         for key, child in value.items():
             yield from _key_faults(key, path)
@@ -154,9 +166,9 @@ def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
 
 def _key_faults(key: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if key.startswith("$"):
-        yield Fault(_pointer((*path, key)), _DOLLAR_KEY)
+        yield Fault(pointer_to((*path, key)), _DOLLAR_KEY)
     if "\0" in key:
-        yield Fault(_pointer((*path, key)), _NUL_KEY)
+        yield Fault(pointer_to((*path, key)), NUL_KEY)
 
 
 def _fits(text: bytes) -> bool:
@@ -164,13 +176,13 @@ def _fits(text: bytes) -> bool:
     return len(text) <= _LONGEST_INTEGER and LEAST_INTEGER <= int(text) <= LARGEST_INTEGER
 
 
-def _integer(text: str) -> int | _Unkept:
-    return int(text) if _fits(text.encode()) else _Unkept(_WIDE_INTEGER)
+def _integer(text: str) -> int | Unkept:
+    return int(text) if _fits(text.encode()) else Unkept(_WIDE_INTEGER)
 
 
-def _double(text: str) -> float | _Unkept:
+def _double(text: str) -> float | Unkept:
     value = float(text)
-    return _Unkept(_INFINITE) if math.isinf(value) else value
+    return Unkept(_INFINITE) if math.isinf(value) else value
 
 
 def _zero_if_infinite(found: re.Match[bytes]) -> bytes:

@@ -19,17 +19,14 @@ import orjson
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
-from demijohn.errors import Fault, InvalidDocument, MalformedJson, TooLarge
+from demijohn.errors import Fault, TooLarge
 from demijohn.formats import json_faults
+from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
 from demijohn.settings import LARGEST_DOCUMENT
 
 LONGEST_ID = 1024
 """Bytes of an `_id` as JSON; percent-encoded it is three times that, and must fit a header."""
-_BOM = b"\xef\xbb\xbf"
-_BLANK = b" \t\r\n"
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
-_PARSER_LEVELS = 1_000
-"""The parser's own limit is a little above; a text below this many levels never meets it."""
 
 DocumentId: TypeAlias = ObjectId | str | int | float | dict[str, Any]
 """What plain JSON can give as `_id`."""
@@ -56,22 +53,21 @@ def parse_document(body: bytes) -> ParsedDocument:
     that no double can hold, or an `_id` that no URL can name (null, a boolean, an array, more than
     1,024 bytes).
     """
-    try:
-        value = orjson.loads(body)
-        suspicious = False
-    except orjson.JSONDecodeError as error:
-        value = _parse_again(body, error.pos)
-        suspicious = True
-    if body.count(b"[") + body.count(b"{") > json_faults.LEVELS and json_faults.is_deep(value):
-        raise _invalid([json_faults.deep_fault(body) or Fault("", json_faults.DEEP)])
+    value, is_exact = _parse_shallow(body)
     if type(value) is not dict:
-        raise _invalid([Fault("", "A document is a JSON object; this is none.")])
-    id_fault = _id_fault(value)
-    if suspicious or id_fault or json_faults.may_have_faults(body):
-        faults = json_faults.find_faults(body) + id_fault
-        if faults:
-            raise _invalid(faults[: json_faults.MOST_FAULTS])
+        raise invalid([NO_OBJECT])
+    _refuse(_faults(body, is_exact=is_exact, more=_id_fault(value)))
     return ParsedDocument(id=_take_id(value), fields=value)
+
+
+def parse_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse any JSON text whose values may become part of a document, as those of a patch do.
+
+    Raises what `parse_document` does, apart from what concerns objects and ids.
+    """
+    value, is_exact = _parse_shallow(body)
+    _refuse(_faults(body, is_exact=is_exact, more=[]))
+    return value
 
 
 def encode(parsed: ParsedDocument, document_id: object) -> bytes:
@@ -82,7 +78,7 @@ def encode(parsed: ParsedDocument, document_id: object) -> bytes:
     try:
         raw = bson.encode({"_id": document_id, **parsed.fields})
     except (BSONError, OverflowError, UnicodeError, RecursionError):
-        raise _invalid([Fault("", "The document has no BSON spelling.")]) from None
+        raise invalid([Fault("", "The document has no BSON spelling.")]) from None
     if len(raw) > LARGEST_DOCUMENT:
         raise TooLarge(
             f"The document is {len(raw):,} bytes of BSON; MongoDB takes {LARGEST_DOCUMENT:,}."
@@ -90,9 +86,23 @@ def encode(parsed: ParsedDocument, document_id: object) -> bytes:
     return raw
 
 
-def _invalid(faults: list[Fault]) -> InvalidDocument:
-    more = f" There are more faults: `errors` lists {len(faults)}." if len(faults) > 1 else ""
-    return InvalidDocument(faults[0].detail + more, faults=tuple(faults))
+def _parse_shallow(body: bytes) -> tuple[Any, bool]:
+    value, is_exact = parse_text(body)
+    if body.count(b"[") + body.count(b"{") > json_faults.LEVELS and json_faults.is_deep(value):
+        raise invalid([json_faults.deep_fault(body) or Fault("", json_faults.DEEP)])
+    return value, is_exact
+
+
+def _faults(body: bytes, *, is_exact: bool, more: list[Fault]) -> list[Fault]:
+    """Those of the text, if it may have any, and then more."""
+    if is_exact and not more and not json_faults.may_have_faults(body):
+        return []
+    return (json_faults.find_faults(body) + more)[: json_faults.MOST_FAULTS]
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise invalid(faults)
 
 
 def _id_fault(document: dict[str, Any]) -> list[Fault]:
@@ -109,64 +119,3 @@ def _take_id(document: dict[str, Any]) -> DocumentId | None:
     if type(given) is str and _HEX_ID.fullmatch(given):
         return ObjectId(given)
     return given
-
-
-def _parse_again(body: bytes, stopped_at: int) -> object:
-    """The value of a text that the parser refused for a number or for its depth.
-
-    Raises InvalidDocument for too deep a text, MalformedJson for every other.
-    """
-    text = _decode(body)
-    if body.count(b"[") + body.count(b"{") > _PARSER_LEVELS:
-        fault = json_faults.deep_fault(body)
-        if fault:
-            raise _invalid([fault])
-    if text[stopped_at : stopped_at + 1] not in set("-0123456789"):
-        raise _malformed(text, stopped_at)
-    try:
-        return orjson.loads(json_faults.without_infinite(body))
-    except orjson.JSONDecodeError as error:
-        raise _malformed(text, error.pos) from None
-
-
-def _decode(body: bytes) -> str:
-    """The text of a body. Raises MalformedJson where there is none."""
-    if not body.strip(_BLANK):
-        raise _refusal("The body is empty; a JSON object is expected.", 1, 1)
-    if body.startswith(_BOM):
-        raise _refusal("The body starts with a byte order mark, which JSON must not.", 1, 1)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        before = body[: error.start].decode()
-        line, column = _place(before)
-        detail = f"The body is not UTF-8: a wrong byte at line {line}, column {column}."
-        raise _refusal(detail, line, column) from None
-
-
-def _malformed(text: str, offset: int) -> MalformedJson:
-    line, column = _place(text[:offset])
-    what = _reason(text[offset : offset + 1])
-    detail = f"The body is not JSON: {what} at line {line}, column {column}."
-    return _refusal(detail, line, column)
-
-
-def _reason(character: str) -> str:
-    if not character:
-        return "it ends too early,"
-    if character == "\\":
-        return "a wrong escape, or half of a surrogate pair,"
-    if character < " ":
-        return "a bare control character"
-    if character in "+-.0123456789":
-        return "a wrong number, or one in the wrong place,"
-    return f"an unexpected {character}"
-
-
-def _place(before: str) -> tuple[int, int]:
-    """Line and column, from 1, of what follows the given text."""
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
-
-
-def _refusal(detail: str, line: int, column: int) -> MalformedJson:
-    return MalformedJson(detail, extra={"line": line, "column": column})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from demijohn.errors import InvalidDocument, MalformedJson, TooLarge
 from demijohn.formats import json_faults
-from demijohn.formats.plain_in import ParsedDocument, encode, parse_document
+from demijohn.formats.plain_in import ParsedDocument, encode, parse_document, parse_value
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 KEYS = st.text(max_size=6).filter(lambda key: "\0" not in key and not key.startswith("$"))
@@ -304,3 +304,25 @@ def test_what_bson_refuses(value: object) -> None:
     """A value that never came through `parse_document` is refused, not a crash."""
     with pytest.raises(InvalidDocument):
         encode(ParsedDocument({"a": value}, None), 1)
+
+
+@given(VALUES)
+def test_any_value_can_be_a_patch(value: Any) -> None:
+    """`parse_value` takes what need not be an object, with its types."""
+    assert json.dumps(parse_value(json.dumps(value).encode())) == json.dumps(value)
+
+
+def test_a_patch_is_refused_like_a_document() -> None:
+    """Keys, numbers and depth have the same bounds in any text; only `_id` is not looked at."""
+    assert parse_value(b'{"_id":null}') == {"_id": None}
+    for body, pointer in [
+        (b'[{"$a":1}]', "/0/$a"),
+        (b"[1e400]", "/0"),
+        (b"18446744073709551616", ""),
+        (b"[" * 101 + b"]" * 101, "/0" * 100),
+    ]:
+        with pytest.raises(InvalidDocument) as caught:
+            parse_value(body)
+        assert [fault.pointer for fault in caught.value.faults] == [pointer]
+    with pytest.raises(MalformedJson):
+        parse_value(b"[1,]")
