@@ -21,11 +21,10 @@ from bson.objectid import ObjectId
 
 from demijohn.errors import Fault, TooLarge
 from demijohn.formats import json_faults
+from demijohn.formats.id_values import LONGEST_ID
 from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
 from demijohn.settings import LARGEST_DOCUMENT
 
-LONGEST_ID = 1024
-"""Bytes of an `_id` as JSON; percent-encoded it is three times that, and must fit a header."""
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 
 DocumentId: TypeAlias = ObjectId | str | int | float | dict[str, Any]
