@@ -31,6 +31,9 @@ class Stage(Protocol):
 
     port: int
 
+    def start(self) -> None:
+        """Start all of it; `close` is for after a failure here, too."""
+
     def kill(self, what: str, note: Note) -> None:
         """Kill it, call `note` at that instant, and see to it that it comes back."""
 
@@ -68,12 +71,20 @@ class Reader:
         ]
 
     def documents(self) -> list[Document]:
-        """All documents. Raises PyMongoError where the database stays away."""
+        """All documents, once the database is there."""
+        wait_until(self._answers, "the database answers")
         return [_document(each) for each in self._documents.find()]
 
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
+
+    def _answers(self) -> bool:
+        try:
+            self._documents.find_one()
+        except PyMongoError:
+            return False
+        return True
 
 
 def _document(stored: Mapping[str, Any]) -> Document:
@@ -86,12 +97,11 @@ class Separate:
     """The service with two workers on a database beside it; all of it can be killed."""
 
     def __init__(self, directory: Path, settings: Mapping[str, str], seed: int) -> None:
-        """Start both; `settings` go to the service."""
+        """Start nothing yet; `settings` go to the service."""
         self.port = free_port()
         self._directory = directory
         self._random = random.Random(seed)
-        directory.mkdir(parents=True, exist_ok=True)
-        self._database = Database(directory).start()
+        self._database = Database(directory)
         self._settings = {
             "MONGODB_URI": self._database.uri,
             "DEMIJOHN_WORKERS": "2",
@@ -99,22 +109,27 @@ class Separate:
             **settings,
         }
         self._reader = Reader(self._database.uri)
-        self._service = self._start()
+        self._service: Service | None = None
+
+    def start(self) -> None:
+        """Start both."""
+        self._database.start()
+        self._start()
 
     def kill(self, what: str, note: Note) -> None:
         """`worker`, `service`, `database` or `both`; all but a worker are started again here."""
         note(what)
         if what == "worker":
-            kill_one(self._service.workers(), self._random)
+            kill_one(self._running().workers(), self._random)
         if what in ("database", "both"):
             self._database.kill()
         if what in ("service", "both"):
-            self._service.kill()
+            self._running().kill()
         time.sleep(self._random.uniform(0, 0.2))
         if what in ("database", "both"):
             self._database.start()
         if what in ("service", "both"):
-            self._service = self._start()
+            self._start()
 
     def recent(self) -> list[Sighting]:
         """Documents of inserts, as they are at this instant."""
@@ -124,68 +139,83 @@ class Separate:
         """All documents."""
         return self._reader.documents()
 
-    def log(self) -> str:
-        """What the service that runs at this time has printed."""
-        return self._service.log()
-
     def close(self) -> None:
-        """End both."""
+        """End both, as far as they were started."""
         self._reader.close()
-        self._service.kill()
+        if self._service is not None:
+            self._service.kill()
         self._database.stop()
 
-    def _start(self) -> Service:
-        arguments = ("--port", str(self.port))
-        return Service(self._directory, self._settings, arguments).started()
+    def _start(self) -> None:
+        self._service = Service(self._directory, self._settings, ("--port", str(self.port)))
+        self._service.started()
+
+    def _running(self) -> Service:
+        if self._service is None:
+            raise RuntimeError("the service was never started")
+        return self._service
 
 
 class Embedded:
     """The service with the database that it embeds, and starts again by itself."""
 
     def __init__(self, directory: Path, seed: int) -> None:
-        """Start it."""
+        """Start nothing yet."""
         self.port = free_port()
+        self._directory = directory
         self._data = directory / "data"
         self._random = random.Random(seed)
+        self._service: Service | None = None
+        self._reader: Reader | None = None
+
+    def start(self) -> None:
+        """Start it."""
         settings = {"DEMIJOHN_DATA_DIR": str(self._data), "DEMIJOHN_WORKERS": "2"}
-        self._service = Service(directory, settings, ("--port", str(self.port))).started()
-        self._reader = Reader(self._uri())
+        self._service = Service(self._directory, settings, ("--port", str(self.port)))
+        self._reader = Reader(self._uri(self._service.started()))
 
     def kill(self, what: str, note: Note) -> None:
         """`worker` or `database`; the service itself starts another."""
-        if what == "worker":
-            wait_until(self._service.workers, "a worker runs")
-            note(what)
-            kill_one(self._service.workers(), self._random)
-        else:
-            wait_until(self._service.database_pid, "the database runs")
-            pid = self._service.database_pid() or 0
-            note(what)
-            kill_one([pid], self._random)
+        service = self._running()[0]
+        targets = service.workers if what == "worker" else lambda: _some(service.database_pid())
+        wait_until(targets, f"a {what} runs")
+        processes = targets()
+        note(what)
+        kill_one(processes, self._random)
 
     def recent(self) -> list[Sighting]:
         """Documents of inserts, as they are at this instant."""
-        return self._reader.recent()
+        return self._running()[1].recent()
 
     def documents(self) -> list[Document]:
         """All documents."""
-        return self._reader.documents()
+        return self._running()[1].documents()
 
     def close(self) -> None:
-        """End it."""
-        self._reader.close()
-        self._service.kill()
+        """End it, as far as it was started."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._service is not None:
+            self._service.kill()
 
-    def _uri(self) -> str:
+    def _running(self) -> tuple[Service, Reader]:
+        if self._service is None or self._reader is None:
+            raise RuntimeError("the service was never started")
+        return self._service, self._reader
+
+    def _uri(self, service: Service) -> str:
         """The embedded database's address, from its command line and its password's file."""
-        (process,) = (
-            each for each in self._service.everything() if each.pid == self._service.database_pid()
-        )
+        pid = service.database_pid()
+        (process,) = (each for each in service.everything() if each.pid == pid)
         words = process.cmdline()
         port = words[words.index("--port") + 1]
         password = (self._data / SECRET_FILE).read_text(encoding="utf-8").strip()
         options = "authSource=admin&replicaSet=secantus"
         return f"mongodb://demijohn:{password}@127.0.0.1:{port}/?{options}"
+
+
+def _some(pid: int | None) -> list[int]:
+    return [] if pid is None else [pid]
 
 
 def kill_one(processes: Sequence[int], chooser: random.Random) -> None:
