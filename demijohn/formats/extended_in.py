@@ -11,8 +11,8 @@ Canonical and relaxed forms are read, mixed as they come (`extended_types`). Wha
 
 A stored document with a key that starts with `$`, as other clients can write it, has no spelling
 in Extended JSON, which can't tell it from a type's own (the standard says so, "Restrictions and
-limitations"). It is refused, but for `$ref`, `$id` and `$db`, the keys of a reference (DBRef):
-that is no type but a convention, and stays the ordinary document that it is.
+limitations"). It is refused. `$ref`, `$id` and `$db` below the top are not: a reference (DBRef)
+is no type but a convention, and stays the ordinary document that it is.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ def parse_extended(body: bytes) -> ParsedExtended:
     signed 64 bits, a number that no double can hold, an empty timestamp among the document's own
     fields, or an `_id` that MongoDB does not take or no URL can name (more than 1,024 bytes).
     """
-    node, faults = _resolve(body, operators=False)
+    node, faults = _resolve(body)
     if not isinstance(node, dict):
         raise invalid(faults or [NO_OBJECT])
     given = node.pop("_id", None)
     document_id = None if given is None else close_node(given)
+    faults += _timestamp_faults(node)
     if document_id is not None and not faults:  # what has a fault may be no BSON
         faults = _id_faults(document_id)
-    if faults:
-        raise invalid(faults)
+    _raise(faults)
     return ParsedExtended(node, document_id)
 
 
@@ -102,12 +102,23 @@ def parse_extended_value(body: bytes, *, operators: bool = False) -> Node:
     what concerns an object and its id.
     """
     node, faults = _resolve(body, operators=operators)
-    if faults:
-        raise invalid(faults)
+    if isinstance(node, dict) and not operators:
+        faults += _timestamp_faults(node)
+    _raise(faults)
     return node
 
 
-def _resolve(body: bytes, *, operators: bool) -> tuple[Node, list[Fault]]:
+def parse_extended_id(body: bytes) -> Value:
+    """Parse the text of an `_id` that stands alone. Raises MalformedJson, InvalidDocument."""
+    node, faults = _resolve(body)
+    _raise(faults)
+    document_id = close_node(node)
+    refusal = id_refusal(document_id)
+    _raise([Fault("", refusal)] if refusal is not None else [])
+    return document_id
+
+
+def _resolve(body: bytes, *, operators: bool = False) -> tuple[Node, list[Fault]]:
     value, is_exact = parse_text(body)
     if not is_exact or json_faults.has_wide_integer(body):
         # The careful parser recurses, and so must not be given just any depth.
@@ -115,10 +126,12 @@ def _resolve(body: bytes, *, operators: bool) -> tuple[Node, list[Fault]]:
             raise invalid([json_faults.deep_fault(body) or Fault("", DEEP)])
         value = json_faults.parse_marked(body)
     resolver = _Resolver(operators=operators)
-    node = resolver.resolve(value, ())
-    if isinstance(node, dict) and not operators:
-        resolver.faults.extend(_timestamp_faults(node))
-    return node, resolver.faults[:MOST_FAULTS]
+    return resolver.resolve(value, ()), resolver.faults
+
+
+def _raise(faults: list[Fault]) -> None:
+    if faults:
+        raise invalid(faults[:MOST_FAULTS])
 
 
 def _timestamp_faults(document: dict[str, Node]) -> list[Fault]:
@@ -173,7 +186,7 @@ class _Resolver:
             here = (*path, key)
             if "\0" in key:
                 self._fault(here, NUL_KEY)
-            if key[:1] == "$" and not self.operators and key not in _REFERENCE_KEYS:
+            if key[:1] == "$" and not self.operators and not (path and key in _REFERENCE_KEYS):
                 self._fault(here, _DOLLAR_KEY)
             document[key] = self.resolve(child, here)
         return document

@@ -16,80 +16,106 @@ No two ids share a segment. Numbers are exact in their type (`{"$numberInt":"5"}
 
 from __future__ import annotations
 
-import json
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
-import bson
-from bson import json_util
-from bson.binary import UuidRepresentation
-from bson.codec_options import DatetimeConversion
-from bson.dbref import DBRef
 from bson.errors import BSONError
-from bson.json_util import JSONMode, JSONOptions
-from bson.objectid import ObjectId
-from bson.regex import Regex
 
-from demijohn.errors import BadParameter
-from demijohn.formats.json_faults import is_deep
+from demijohn.errors import BadParameter, InvalidDocument, MalformedJson
+from demijohn.formats.bson_values import (
+    LENGTH,
+    OBJECT_ID,
+    STRING,
+    Value,
+    from_python,
+    to_python,
+)
+from demijohn.formats.extended_in import parse_extended_id
+from demijohn.formats.extended_out import render_value
+from demijohn.formats.extended_types import string
+from demijohn.formats.id_values import id_refusal
 
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 _NO_SEGMENTS = ("", ".", "..")
-_EXTENDED = JSONOptions(
-    json_mode=JSONMode.CANONICAL,
-    tz_aware=False,
-    uuid_representation=UuidRepresentation.UNSPECIFIED,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
 
 
 class Unaddressable(ValueError):
-    """An id that no path can name: null, a boolean, and what MongoDB takes as no `_id`."""
+    """An id that no path can name: what MongoDB or this service takes as no `_id`.
+
+    Or one that has no spelling of its own in Extended JSON, such as bytes that are no UTF-8.
+    """
+
+
+def value_to_segment(document_id: Value) -> str:
+    """The percent-encoded path segment of an id. Raises Unaddressable, InternalError."""
+    refusal = id_refusal(document_id)
+    if refusal is not None:
+        raise Unaddressable(refusal)
+    text = _spell(document_id)
+    if not _is_exact(text, document_id):
+        raise Unaddressable("The id has no spelling of its own in Extended JSON.")
+    return quote(text, safe="")
+
+
+def value_from_segment(segment: str) -> Value:
+    """The id that a segment, already percent-decoded, names, with its exact type.
+
+    Any Extended JSON that `extended_in` reads is read, relaxed forms too. Raises BadParameter for
+    a segment that names no id; operators (`{"$gt":""}`) and regular expressions are among them, so
+    that the result can stand in a filter and match by equality alone, and so is what is nested
+    deeper than a document may be.
+    """
+    if segment in _NO_SEGMENTS:
+        _refuse()
+    try:
+        return _read(segment)
+    except (MalformedJson, InvalidDocument, UnicodeEncodeError):
+        _refuse()
 
 
 def to_segment(document_id: object) -> str:
-    """The percent-encoded path segment of an id.
+    """The segment of an id in the types of the `bson` package.
 
     Raises Unaddressable for null, booleans, arrays, regular expressions, and objects with a key
     that starts with `$`, references (DBRef) among them: MongoDB refuses all but the first two
     as `_id`, and the API those.
     """
-    if not _is_addressable(document_id):
-        raise Unaddressable(f"a {type(document_id).__name__} is no _id that a path can name")
-    return quote(_spell(document_id), safe="")
-
-
-def from_segment(segment: str) -> object:
-    """The id that a segment, already percent-decoded, names.
-
-    Any Extended JSON is read, relaxed and older forms too. Raises BadParameter for a segment
-    that names no id; operators (`{"$gt":""}`) and regular expressions are among them, so that
-    the result can stand in a filter and match by equality alone, and so is what is nested
-    deeper than a document may be.
-    """
-    if _HEX_ID.fullmatch(segment):
-        return ObjectId(segment)
-    document_id = _parse(segment) if segment.startswith(("{", '"')) else segment
-    if segment in _NO_SEGMENTS or is_deep(document_id) or not _is_addressable(document_id):
-        _refuse()
     try:
-        bson.encode({"_id": document_id})
-    except (BSONError, OverflowError, UnicodeError, RecursionError):
+        return value_to_segment(from_python(document_id))
+    except (BSONError, OverflowError, UnicodeError):
+        raise Unaddressable("The id has no BSON spelling.") from None
+
+
+def from_segment(segment: str) -> Any:  # noqa: ANN401 - any BSON value
+    """The id that a segment names in the types of the `bson` package.
+
+    The old Symbol becomes the string that MongoDB takes for equal. Raises BadParameter as
+    `value_from_segment` does, and for what has no type of its own there.
+    """
+    value = value_from_segment(segment)
+    document_id = to_python(value)
+    if not isinstance(document_id, str) and from_python(document_id) != value:
         _refuse()
     return document_id
 
 
-def _spell(document_id: object) -> str:
-    if type(document_id) is ObjectId:
-        return str(document_id)
-    if type(document_id) is str:
-        return (
-            json.dumps(document_id, ensure_ascii=False) if _misleads(document_id) else document_id
-        )
-    return json_util.dumps(
-        document_id, json_options=_EXTENDED, ensure_ascii=False, separators=(",", ":")
-    )
+def _spell(document_id: Value) -> str:
+    if document_id.kind == OBJECT_ID:
+        return document_id.payload.hex()
+    if document_id.kind == STRING:
+        text = document_id.payload[LENGTH.size : -1].decode("utf-8", "replace")
+        if not _misleads(text):
+            return text
+    return render_value(document_id, canonical=True).decode()
+
+
+def _is_exact(text: str, document_id: Value) -> bool:
+    """Whether the spelling is that of no other id."""
+    try:
+        return _read(text) == document_id
+    except InvalidDocument:  # deeper than what is read
+        return False
 
 
 def _misleads(text: str) -> bool:
@@ -99,37 +125,17 @@ def _misleads(text: str) -> bool:
     )
 
 
-def _parse(segment: str) -> object:
-    try:
-        return json_util.loads(segment, json_options=_EXTENDED, parse_constant=_refuse)
-    except (BSONError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-        _refuse()
+def _read(segment: str) -> Value:
+    """The value that a segment spells. Raises MalformedJson, InvalidDocument, UnicodeError."""
+    if _HEX_ID.fullmatch(segment):
+        return Value(OBJECT_ID, bytes.fromhex(segment))
+    if segment.startswith(("{", '"')):
+        return parse_extended_id(segment.encode())
+    return string(segment)
 
 
-def _refuse(_constant: str = "") -> NoReturn:
+def _refuse() -> NoReturn:
     raise BadParameter(
         "The last part of the path is no id: 24 hex digits are an ObjectId, what starts with "
         '{ or " is Extended JSON, anything else is a string.'
     )
-
-
-def _is_addressable(document_id: object) -> bool:
-    if document_id is None or isinstance(document_id, bool | list | tuple | Regex):
-        return False
-    return not _has_operator(document_id)
-
-
-def _has_operator(value: object) -> bool:
-    """Whether a key that starts with `$` is anywhere in the value."""
-    pending = [value]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, DBRef):
-            return True
-        if isinstance(each, dict):
-            if any(key.startswith("$") for key in each):
-                return True
-            pending.extend(each.values())
-        elif isinstance(each, list):
-            pending.extend(each)
-    return False
