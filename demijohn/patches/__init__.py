@@ -1,0 +1,1 @@
+"""Changes that a client describes, made of a document that is there; pure."""
