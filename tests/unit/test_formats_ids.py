@@ -25,7 +25,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.errors import BadParameter, InvalidDocument, MalformedJson
-from demijohn.formats.ids import Unaddressable, from_segment, to_segment
+from demijohn.formats import bson_values as bv
+from demijohn.formats.bson_values import Value, from_python
+from demijohn.formats.extended_in import parse_extended
+from demijohn.formats.ids import (
+    Unaddressable,
+    from_segment,
+    to_segment,
+    value_from_segment,
+    value_to_segment,
+)
 from demijohn.formats.plain_in import parse_document
 
 HEX = "0123456789abcdef01234567"
@@ -255,3 +264,70 @@ def test_a_uuid_keeps_its_subtype() -> None:
     """A UUID as the driver reads it, Binary of subtype 4, comes back as such."""
     document_id = Binary(uuid.UUID(int=7).bytes, 4)
     assert from_segment(unquote(to_segment(document_id))) == document_id
+
+
+@given(IDS)
+def test_both_kinds_of_ids_have_one_segment(document_id: object) -> None:
+    """An id as its bytes has the segment, and comes from it, like an id as a Python value."""
+    value = from_python(document_id)
+    segment = value_to_segment(value)
+    assert segment == to_segment(document_id)
+    assert value_from_segment(unquote(segment)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Value(bv.SYMBOL, b"\2\0\0\0s\0"), '{"$symbol":"s"}'),
+        (
+            Value(bv.DB_POINTER, b"\2\0\0\0c\0" + bytes.fromhex(HEX)),
+            f'{{"$dbPointer":{{"$ref":"c","$id":{{"$oid":"{HEX}"}}}}}}',
+        ),
+        (
+            Value(bv.DOCUMENT, bv.encode({"a": Value(bv.UNDEFINED, b"")})),
+            '{"a":{"$undefined":true}}',
+        ),
+        (
+            from_python({"a": Timestamp(0, 0)}),
+            '{"a":{"$timestamp":{"t":0,"i":0}}}',
+        ),
+    ],
+)
+def test_ids_that_no_python_value_is(value: Value, text: str) -> None:
+    """Ids of the old types have their own segments too, and what was inserted has that id."""
+    assert unquote(value_to_segment(value)) == text
+    assert value_from_segment(text) == value
+    assert parse_extended(f'{{"_id":{text}}}'.encode()).id == value
+
+
+def test_an_id_that_would_come_back_as_another() -> None:
+    """In Python's types a DBPointer is a reference, another id, and so refused; a symbol is not."""
+    assert from_segment('{"$symbol":"s"}') == "s"
+    with pytest.raises(BadParameter):
+        from_segment(f'{{"$dbPointer":{{"$ref":"c","$id":{{"$oid":"{HEX}"}}}}}}')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Value(bv.STRING, b"\2\0\0\0\xff\0"),
+        Value(bv.SYMBOL, b"\2\0\0\0\xff\0"),
+        Value(bv.DOUBLE, b"\1\0\0\0\0\0\xf8\xff"),
+        Value(bv.DOCUMENT, b"\x0b\0\0\0\x0ak\0\x0ak\0\0"),
+        Value(bv.DOCUMENT, bv.encode({"a": Value(bv.REGEX, b"a\0mi\0")})),
+        Value(bv.UNDEFINED, b""),
+    ],
+)
+def test_no_segment_is_shared_with_a_neighbour(value: Value) -> None:
+    """An id whose spelling would be that of another id has no address, not the other's."""
+    with pytest.raises(Unaddressable):
+        value_to_segment(value)
+
+
+def test_an_id_deeper_than_any_that_is_read() -> None:
+    """An id that other clients nested past our levels has no address; it is no crash."""
+    value = from_python(1)
+    for _ in range(101):
+        value = Value(bv.DOCUMENT, bv.encode({"a": value}))
+    with pytest.raises(Unaddressable):
+        value_to_segment(value)
