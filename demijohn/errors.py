@@ -325,7 +325,9 @@ class DeadlineExceeded(Problem):
     status = 504
     code = "deadline-exceeded"
     title = "It took too long"
-    meaning = "The request did not finish before its deadline. A read may be sent again."
+    meaning = (
+        "The request did not finish before its deadline. Nothing was written; it can be sent again."
+    )
 
 
 def problem_classes() -> Iterator[type[Problem]]:

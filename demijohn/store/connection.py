@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 
 import pymongo
+from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
-from pymongo.collection import Collection
 from pymongo.monitoring import ConnectionPoolListener
 from pymongo.write_concern import WriteConcern
 
@@ -20,10 +20,10 @@ HEARTBEAT_MS = 1_000
 """How soon a database that came back is found again."""
 CONNECT_MS = 5_000
 
-Document = dict[str, object]
+Client = pymongo.MongoClient[RawBSONDocument]
 
 
-def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.MongoClient[Document]:
+def open_client(uri: str, settings: Settings, metrics: Metrics) -> Client:
     """A client that connects at its first use, in whichever process that is.
 
     Raises SettingsError where the URI can't be used (see check_uri).
@@ -36,6 +36,7 @@ def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.Mongo
             return pymongo.MongoClient(
                 uri,
                 connect=False,
+                document_class=RawBSONDocument,
                 appname="demijohn",
                 maxPoolSize=settings.threads,
                 serverSelectionTimeoutMS=SELECTION_MS,
@@ -51,12 +52,9 @@ def open_client(uri: str, settings: Settings, metrics: Metrics) -> pymongo.Mongo
         raise SettingsError([f"{message} that is not percent-encoded."]) from None
 
 
-def collection(
-    client: pymongo.MongoClient[Document], database: str, name: str, settings: Settings
-) -> Collection[Document]:
-    """A collection whose writes are acknowledged by a majority, from their journals."""
-    concern = WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 1000))
-    return client[database].get_collection(name, write_concern=concern)
+def write_concern(settings: Settings) -> WriteConcern:
+    """What every write is acknowledged by: a majority, from their journals."""
+    return WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 1000))
 
 
 class _Pool(ConnectionPoolListener):

@@ -1,4 +1,4 @@
-"""Documents in and out of collections, as raw BSON: the store that operations call."""
+"""The store that operations call: one database, its documents in and out as raw BSON."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import structlog
-from bson.raw_bson import RawBSONDocument
-from pymongo.collection import Collection
 
 from demijohn.errors import DatabaseUnavailable, Problem
 from demijohn.settings import Settings
 from demijohn.store import connection
 from demijohn.store.failures import translated
+from demijohn.store.operations import Operations, Raw
 from demijohn.store.status import Status
+from demijohn.store.transaction import Transactions, Work
 from demijohn.telemetry.metrics import Metrics
+
+T = TypeVar("T")
 
 BATCH = 1_000
 """Documents a batch of a scan; MongoDB bounds its bytes at 16 MiB."""
@@ -40,17 +42,36 @@ class Store:
         self._metrics = metrics
         self._settings = settings
         self._client = connection.open_client(uri, settings, metrics)
+        self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
-        self._collections: dict[str, Collection[connection.Document]] = {}
+        self._collections: dict[str, Raw] = {}
+        self._expiring: set[str] = set()
+        self.single = Operations(self._collection, self._operation)
+        """Commands on their own, each acknowledged by a majority from its journals."""
+        self._transactions = Transactions(
+            self._client, self._collection, self._operation, self._write_concern
+        )
 
-    def insert(self, collection: str, document: bytes) -> None:
-        """Insert one BSON document, acknowledged by a majority from its journals.
+    @property
+    def has_transactions(self) -> bool:
+        """Whether the database is no standalone mongod. Raises DatabaseUnavailable."""
+        return self._transactions.are_there
 
-        Raises DuplicateKey, InvalidDocument, TooLarge, DatabaseUnavailable, OutcomeUnknown.
+    def transact(self, work: Work[T]) -> T:
+        """Have the work read and write as one (see `store.transaction`); its result.
+
+        Raises what the work raises, WriteConflict, DatabaseUnavailable, OutcomeUnknown.
         """
-        target = self._collection(collection)
-        with self._operation("insert", writes=True):
-            target.insert_one(RawBSONDocument(document))
+        return self._transactions.run(work, self._metrics.conflicts.inc)
+
+    def expire(self, collection: str, field: str, seconds: int) -> None:
+        """Have the database delete documents so long after the date in `field`.
+
+        Asked once a process. Raises DatabaseUnavailable.
+        """
+        if collection not in self._expiring:
+            self.single.expire(collection, field, seconds)
+            self._expiring.add(collection)
 
     def scan(self, collection: str) -> Iterator[bytes]:
         """Every document of a collection in natural order, as raw batches of BSON.
@@ -108,11 +129,11 @@ class Store:
     def _is_writable(self) -> bool:
         return self._client.topology_description.has_writable_server()
 
-    def _collection(self, name: str) -> Collection[connection.Document]:
+    def _collection(self, name: str) -> Raw:
         found = self._collections.get(name)
         if found is None:
-            found = connection.collection(
-                self._client, self._settings.database, name, self._settings
+            found = self._client[self._settings.database].get_collection(
+                name, write_concern=self._write_concern
             )
             self._collections[name] = found
         return found

@@ -21,9 +21,11 @@ from demijohn.errors import (
     Fault,
     InternalError,
     InvalidDocument,
+    InvalidPatch,
     OutcomeUnknown,
     Problem,
     TooLarge,
+    WriteConflict,
 )
 
 _UNAUTHORIZED = frozenset({13, 18, 8000})
@@ -38,6 +40,27 @@ _BROKEN = frozenset({1, 8})
 """InternalError and UnknownError: the server itself does not know."""
 _TIME_LIMIT = frozenset({50, 262})
 """MaxTimeMSExpired, ExceededTimeLimit."""
+_UNFIT = {
+    2: "An operator cannot be applied to the value that the document has there.",
+    9: "An operator has an argument that it does not take.",
+    14: "An operator does not fit the type of the value that the document has there.",
+    28: "A path leads through a value that has no fields.",
+    40: "Two operators change the same path, or one a part of the other's.",
+    52: "A field's name may not start with $ there.",
+    54: "A path has $ where there is no array to match.",
+    56: "A path has an empty part.",
+    57: "A field's name may not hold a dot there.",
+    66: "The id cannot be changed.",
+    16837: "A path uses a position in an array, but there is no array to match.",
+}
+"""Update operators that do not fit the document as it is: BadValue, FailedToParse, TypeMismatch,
+PathNotViable, ConflictingUpdateOperators and their kin; in our words."""
+_CONFLICT = 112
+_NO_SUCH_TRANSACTION = 251
+_IN_VAIN = "TransientTransactionError"
+"""Label: the transaction was aborted, and may be tried again."""
+_PERHAPS = "UnknownTransactionCommitResult"
+"""Label: a commit was sent, and may have been carried out."""
 
 
 @contextmanager
@@ -57,6 +80,9 @@ def translated(operation: str, *, writes: bool) -> Iterator[None]:
 
 def translate(error: driver.PyMongoError, *, writes: bool) -> Problem:
     """The problem that a driver's error means for the client."""
+    if error.has_error_label(_PERHAPS):
+        # Whatever it is: where the driver sends a commit again, it raises what met the second.
+        return OutcomeUnknown("The database did not acknowledge the write.")
     if isinstance(error, driver.OperationFailure):
         return _of_answer(error, writes=writes)
     if isinstance(error, driver.ConnectionFailure):
@@ -66,6 +92,12 @@ def translate(error: driver.PyMongoError, *, writes: bool) -> Problem:
     if isinstance(error, driver.ConfigurationError):
         return DatabaseUnavailable("The database does not fit the service's settings.")
     return InternalError("The database driver failed in a way the service did not foresee.")
+
+
+def unfit_update(code: int | None) -> InvalidPatch | None:
+    """What it means when an update is refused with this code; None where it is no fault of it."""
+    words = _UNFIT.get(code or 0)
+    return InvalidPatch(words, faults=(Fault("", words),)) if words else None
 
 
 def _of_connection(error: driver.ConnectionFailure, *, writes: bool) -> Problem:
@@ -92,7 +124,17 @@ def _of_answer(error: driver.OperationFailure, *, writes: bool) -> Problem:
         return _too_late(writes=writes)
     if error.code in _STEPPING_DOWN | _BROKEN:
         return _failing(writes=writes)
-    return _refused(error.code)
+    return _of_transaction(error, writes=writes) or _refused(error.code)
+
+
+def _of_transaction(error: driver.OperationFailure, *, writes: bool) -> Problem | None:
+    if error.code == _CONFLICT or (error.has_error_label(_IN_VAIN) and not writes):
+        return WriteConflict("Other writers are changing the same document.")
+    if error.code == _NO_SUCH_TRANSACTION:
+        # The driver has sent the commit twice, and a server that died in between, or whose
+        # record of the first is gone, does not know of it either.
+        return OutcomeUnknown("The database does not know whether it has committed the write.")
+    return None
 
 
 def _refused(code: int | None) -> Problem:

@@ -74,6 +74,14 @@ class Metrics:
             "operation",
             "code",
         )
+        self.conflicts = self._counter(
+            "write_conflicts",
+            "Writes that were tried again because others wrote the same document.",
+        )
+        self.replays = self._counter(
+            "idempotency_replays",
+            "Requests answered with what a first one with their key was told.",
+        )
         self.pool = self._gauge("pool_connections", "Open connections to the database.")
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:

@@ -9,7 +9,7 @@ from bson.errors import InvalidDocument as InvalidBson
 from pymongo import errors as driver
 
 from demijohn.errors import InternalError, Problem
-from demijohn.store.failures import translate, translated
+from demijohn.store.failures import translate, translated, unfit_update
 
 FORESEEN = {
     driver.AutoReconnect: ("database-unavailable", "outcome-unknown"),
@@ -83,6 +83,8 @@ def test_every_driver_exception_is_mapped(kind: type[BaseException], writes: boo
         (1, "database-unavailable", "outcome-unknown"),
         (121, "invalid-document", "invalid-document"),
         (10334, "too-large", "too-large"),
+        (112, "write-conflict", "write-conflict"),
+        (251, "outcome-unknown", "outcome-unknown"),
         (9, "internal-error", "internal-error"),
     ],
 )
@@ -91,6 +93,48 @@ def test_server_codes(code: int, read: str, write: str) -> None:
     error = driver.OperationFailure(SECRET, code)
     assert translate(error, writes=False).code == read
     assert translate(error, writes=True).code == write
+
+
+def _labelled(error: driver.PyMongoError, label: str) -> driver.PyMongoError:
+    error._add_error_label(label)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        driver.ServerSelectionTimeoutError(SECRET),
+        driver.AutoReconnect(SECRET),
+        driver.OperationFailure(SECRET, 50),
+        driver.OperationFailure(SECRET, 11600),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_commit_that_was_sent_may_have_happened(error: driver.PyMongoError) -> None:
+    """The driver sends a commit twice and raises what met the second: unknown, whatever it is."""
+    labelled = _labelled(error, "UnknownTransactionCommitResult")
+    assert translate(labelled, writes=True).code == "outcome-unknown"
+
+
+def test_an_aborted_transaction_is_a_conflict() -> None:
+    """What the database aborted before its commit can be tried again; while it commits, not so."""
+    label = "TransientTransactionError"
+    snapshot_gone = _labelled(driver.OperationFailure(SECRET, 246), label)
+    assert translate(snapshot_gone, writes=False).code == "write-conflict"
+    committing = _labelled(driver.OperationFailure(SECRET, 251), label)
+    assert translate(committing, writes=True).code == "outcome-unknown"
+    lost = _labelled(driver.AutoReconnect(SECRET), label)
+    assert translate(lost, writes=False).code == "database-unavailable"
+
+
+def test_an_update_that_does_not_fit() -> None:
+    """The server's refusals of an update on this document are the patch's fault, in our words."""
+    for code in (2, 9, 14, 28, 40, 66):
+        problem = unfit_update(code)
+        assert problem is not None
+        assert (problem.status, problem.code) == (422, "invalid-patch")
+    assert unfit_update(13) is None
+    assert unfit_update(None) is None
 
 
 def test_a_duplicate_names_index_and_fields() -> None:

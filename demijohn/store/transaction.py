@@ -1,0 +1,108 @@
+"""Reading and writing as one: work that is done whole or not at all, again where others interfere.
+
+On a replica set or a sharded cluster `transact` runs its work in a transaction (MongoDB manual,
+"Transactions"): one snapshot is read, and of two that write the same document the second gets a
+write conflict at once. Nothing is written before the commit, so that a failure until then is
+certain; after the commit has been sent, only its acknowledgement says what happened, and work
+whose commit may have succeeded is never begun again here.
+
+On a standalone `mongod` there are no transactions: `ByValue` does what can be done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.server_type import SERVER_TYPE
+from pymongo.write_concern import WriteConcern
+
+from demijohn.errors import IdempotencyInProgress, WriteConflict
+from demijohn.store.operations import Bounded, ByValue, Operations, Raw
+
+T = TypeVar("T")
+Work = Callable[[Operations], T]
+Client = MongoClient[RawBSONDocument]
+
+ATTEMPTS = 12
+PATIENCE = 5.0
+"""Seconds after which no further attempt is begun."""
+_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
+"""Seconds before the second attempt, and the longest between two; doubled each time, by chance
+less: so that writers who met once do not meet again."""
+AGAIN = (WriteConflict, IdempotencyInProgress)
+"""What another attempt may well not meet: the other writer is done by then."""
+
+
+class Transactions:
+    """Runs work for one client of the database."""
+
+    def __init__(
+        self,
+        client: Client,
+        collection: Callable[[str], Raw],
+        bounded: Bounded,
+        write_concern: WriteConcern,
+    ) -> None:
+        """Take the client, what Operations needs, and what a commit has to be acknowledged by."""
+        self._client = client
+        self._collection = collection
+        self._bounded = bounded
+        self._write_concern = write_concern
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the database has transactions: whether it is no standalone mongod.
+
+        Raises DatabaseUnavailable where no server has been found.
+        """
+        known = self._server_types()
+        if not known:
+            with self._bounded("hello", writes=False):
+                self._client.admin.command("hello")
+            known = self._server_types()
+        return SERVER_TYPE.Standalone not in known
+
+    def run(self, work: Work[T], conflict: Callable[[], None]) -> T:
+        """The work's result, once it is written; `conflict` is called before each new attempt.
+
+        Whatever the work raises undoes it. Raises what the last of several attempts met, a
+        WriteConflict mostly; DatabaseUnavailable; OutcomeUnknown.
+        """
+        attempt = self._attempt if self.are_there else self._attempt_by_value
+        began = time.monotonic()
+        for number in itertools.count(1):
+            try:
+                return attempt(work)
+            except AGAIN:
+                if number == ATTEMPTS or time.monotonic() - began > PATIENCE:
+                    raise
+                conflict()
+            longest = min(_LONGEST_PAUSE, _PAUSE * 2**number)
+            time.sleep(random.uniform(0, longest))  # noqa: S311 — no secret
+        raise AssertionError  # count() does not end
+
+    def _attempt(self, work: Work[T]) -> T:
+        # A session that ends with its transaction open aborts it.
+        with self._client.start_session(causal_consistency=False) as session:
+            session.start_transaction(
+                ReadConcern("snapshot"), self._write_concern, ReadPreference.PRIMARY
+            )
+            result = work(Operations(self._collection, self._bounded, session))
+            with self._bounded("commit", writes=True):
+                session.commit_transaction()
+            return result
+
+    def _attempt_by_value(self, work: Work[T]) -> T:
+        return work(ByValue(self._collection, self._bounded))
+
+    def _server_types(self) -> set[int]:
+        servers = self._client.topology_description.server_descriptions().values()
+        return {server.server_type for server in servers if server.is_server_type_known}
