@@ -35,7 +35,7 @@ def create_service(settings: Settings) -> Service:
     store = Store(settings.mongodb_uri or GUIDE_URI, settings, metrics)
     entrance = Entrance(settings, metrics)
     operations = Operations(store.status, metrics)
-    application = create_application(Services(settings, store, entrance, operations))
+    application = create_application(Services(settings, store, entrance, operations, metrics))
     return Service(settings, metrics, store, entrance, operations, application)
 
 

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from bson import ObjectId
 
-from demijohn.formats.plain_in import ParsedDocument, encode
+from demijohn.documents.change import Changed, Plan, Step
+from demijohn.formats.bson_values import Value, from_python
+from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
+from demijohn.store.operations import Operations
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    """A document that the database has acknowledged, by its id."""
+def identify(draft: Draft, new_id: Callable[[], ObjectId]) -> bytes:
+    """The document as it will be stored: under its own `_id`, or a new ObjectId where it has none.
 
-    id: Any
+    Raises TooLarge.
+    """
+    identity: Value = draft.id or from_python(new_id())
+    return draft.under(identity)
 
 
-def insert_one(
-    store: Store,
-    collection: str,
-    document: ParsedDocument,
-    new_id: Callable[[], ObjectId],
-) -> Inserted:
-    """Insert a document under its own `_id`, or a new ObjectId where it has none.
+def insert_one(store: Store, collection: str, document: bytes) -> Changed:
+    """Insert a document; returns after a majority has acknowledged it from its journals.
 
-    Returns after a majority has acknowledged it from its journals.
     Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
     """
-    identity = new_id() if document.id is None else document.id
-    store.insert(collection, encode(document, identity))
-    return Inserted(identity)
+    store.single.insert(collection, document)
+    return Changed(None, document)
+
+
+def inserted(collection: str, document: bytes) -> Plan:
+    """The plan of an insert, for what has to be written together with it."""
+
+    def plan(operations: Operations) -> Step:
+        changed = Changed(None, document)
+
+        def carry_out() -> Changed:
+            operations.insert(collection, document)
+            return changed
+
+        return Step(changed, carry_out)
+
+    return plan

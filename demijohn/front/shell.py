@@ -33,6 +33,8 @@ from demijohn.settings import Settings
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+BODILESS = (204, 304)
+"""Statuses whose answers have no body, and no length of one (RFC 9110, section 8.6)."""
 LINGER = 2.0
 """Seconds that a refused body is still read, so that the client gets to see the refusal."""
 
@@ -155,7 +157,9 @@ class Shell:
     ) -> None:
         unread = request.has_body and not request.body_is_read
         headers = [*reply.headers, *self._entrance.headers(request.context)]
-        if not any(name.lower() == "content-length" for name, _ in headers):
+        if reply.status not in BODILESS and not any(
+            name.lower() == "content-length" for name, _ in headers
+        ):
             headers.append(("Content-Length", str(len(reply.body))))
         cut = True
         try:

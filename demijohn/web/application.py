@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from demijohn.edge.context import ROUTE
-from demijohn.web import data, home, operations, problems
+from demijohn.web import data, documents, home, operations, problems
 from demijohn.web.edge import Edge
 from demijohn.web.openapi.route import publish
 from demijohn.web.services import Services
@@ -18,8 +18,12 @@ def create_application(services: Services) -> Flask:
     app.config["HOST"], app.config["PORT"] = services.settings.host, services.settings.port
     # OPTIONS gets the problem with Allow that every other method an address lacks gets.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Two slashes in an id are two slashes; and where a route ends in one is said by the route.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["any_path"] = documents.AnyPath
     app.register_blueprint(home.blueprint())
     app.register_blueprint(data.blueprint(services))
+    app.register_blueprint(documents.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
     publish(app)
     problems.register(app, services)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from flask import Blueprint, Response
 
-from demijohn.documents.insert import insert_one
+from demijohn.documents.change import Changed
 from demijohn.documents.listing import read_all
-from demijohn.errors import NotAcceptable
-from demijohn.formats.ids import to_segment
-from demijohn.formats.plain_in import parse_document
-from demijohn.web.openapi.headers import LOCATION
+from demijohn.documents.records import Told
+from demijohn.documents.versions import Condition
+from demijohn.formats.spelling import Spelling, read_draft
+from demijohn.web import documents
+from demijohn.web.answers import CREATED, Teller, locate
+from demijohn.web.document_operations import IDEMPOTENCY_KEY
+from demijohn.web.negotiation import Asked, read_key
+from demijohn.web.openapi.headers import LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
-from demijohn.web.openapi.problems import INSERTING, READING
-from demijohn.web.openapi.schemas import constant, ref
-from demijohn.web.requests import (
-    read_json_body,
-    refuse_idempotency_key,
-    refuse_parameters,
-    require_acceptable,
-)
+from demijohn.web.openapi.problems import READING, STORING
+from demijohn.web.openapi.vocabulary import constant, ref
+from demijohn.web.requests import read_body, refuse_parameters, require_acceptable
 from demijohn.web.services import Services
 
 COLLECTION = "data"
@@ -35,16 +35,17 @@ INSERT = Operation(
         "Inserts one JSON object into collection `data`. It has been written to the journals of "
         "a majority of the database's members when the answer comes."
     ),
+    parameters=(IDEMPOTENCY_KEY,),
     body=Body("The document.", {JSON: ref("PlainDocument")}),
     answers=(
         Answer(
             201,
             "It is kept; `Location` says where.",
             {JSON: constant("status", "Data inserted")},
-            (LOCATION,),
+            (LOCATION, REPLAYED),
         ),
     ),
-    problems=(*INSERTING, NotAcceptable),
+    problems=STORING,
 )
 LIST = Operation(
     id="listData",
@@ -55,7 +56,7 @@ LIST = Operation(
         "is streamed; one that breaks off is cut at the connection and is no valid JSON."
     ),
     answers=(Answer(200, "The documents.", {JSON: {"type": "array", "items": ref("Document")}}),),
-    problems=(*READING, NotAcceptable),
+    problems=READING,
 )
 
 
@@ -67,17 +68,25 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
+@dataclass(frozen=True, slots=True)
+class GuideTeller(Teller):
+    """Tells the guide's words, and where the document is."""
+
+    def tell(self, changed: Changed) -> Told:
+        """201 and the guide's bytes."""
+        assert changed.after is not None
+        headers = (("Location", locate(COLLECTION, changed.after)), ("Content-Type", JSON))
+        return Told(CREATED, headers, INSERTED)
+
+
 def insert(services: Services) -> Response:
     """Keep one JSON object: 201 and where it is."""
     require_acceptable(JSON)
     refuse_parameters()
-    refuse_idempotency_key()
-    document = parse_document(read_json_body())
-    inserted = insert_one(services.store, COLLECTION, document, services.new_id)
-    location = f"/v1/collections/{COLLECTION}/documents/{to_segment(inserted.id)}"
-    response = Response(INSERTED, 201, {"Location": location}, content_type=JSON)
-    response.autocorrect_location_header = False
-    return response
+    body = read_body(JSON)
+    asked = Asked(Spelling.PLAIN, Condition(), key=read_key(body))
+    teller = GuideTeller(COLLECTION, asked)
+    return documents.insert(services, teller, read_draft(body, extended=False))
 
 
 def list_documents(services: Services) -> Response:

@@ -39,7 +39,11 @@ def to_response(reply: Reply) -> Response:
     """A reply in Flask's terms; its code is left where the entrance finds it."""
     if reply.problem is not None:
         request.environ[PROBLEM] = reply.problem
-    return Response(reply.body, reply.status, list(reply.headers))
+    response = Response(reply.body, reply.status, list(reply.headers))
+    response.autocorrect_location_header = False
+    if not any(name == "Content-Type" for name, _ in reply.headers):
+        del response.headers["Content-Type"]  # the framework's own guess
+    return response
 
 
 def _answer(problem: Problem) -> Response:

@@ -7,7 +7,6 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from demijohn.errors import (
     BadParameter,
-    IdempotencyUnsupported,
     IncompleteBody,
     NotAcceptable,
     TooLarge,
@@ -15,13 +14,13 @@ from demijohn.errors import (
 )
 
 
-def read_json_body() -> bytes:
-    """The whole body of a request that says it is JSON.
+def read_body(*media_types: str) -> bytes:
+    """The whole body of a request that says it is of one of these kinds of JSON.
 
     Raises UnsupportedMediaType, TooLarge, IncompleteBody. Under the shell the body has already
     been read, under its own deadline; under another WSGI server it is read here.
     """
-    _require_json()
+    _require_json(media_types)
     try:
         body = request.get_data(cache=False)
         is_longer = request.content_length is None and _goes_on_past(len(body))
@@ -42,10 +41,14 @@ def _goes_on_past(length: int) -> bool:
     return length == request.max_content_length and bool(request.environ["wsgi.input"].read(1))
 
 
-def _require_json() -> None:
-    if request.mimetype != "application/json":
+def _require_json(media_types: tuple[str, ...]) -> None:
+    if request.mimetype not in media_types:
         given = f"not {request.mimetype}" if request.mimetype else "and says nothing"
-        raise UnsupportedMediaType(f"Content-Type must be application/json, {given}.")
+        # Accept-Patch (RFC 5789) and Accept-Post say it to programs; this one says it to both.
+        raise UnsupportedMediaType(
+            f"Content-Type must be {' or '.join(media_types)}, {given}.",
+            headers=(("Accept", ", ".join(media_types)),),
+        )
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("JSON is read in UTF-8 only (RFC 8259, section 8.1).")
@@ -69,9 +72,3 @@ def refuse_parameters() -> None:
     if request.query_string:
         names = ", ".join(sorted(set(request.args))) or request.query_string.decode("latin-1")
         raise BadParameter(f"This route takes no query parameters: {names[:200]}")
-
-
-def refuse_idempotency_key() -> None:
-    """Raise IdempotencyUnsupported rather than break the promise that the header asks for."""
-    if "Idempotency-Key" in request.headers:
-        raise IdempotencyUnsupported("This route does not honour Idempotency-Key.")

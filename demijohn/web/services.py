@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
+from demijohn.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,10 @@ class Services:
     store: Store
     entrance: Entrance
     operations: Operations
+    metrics: Metrics
     new_id: Callable[[], ObjectId] = ObjectId
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
 
 
 def current_context() -> Context:

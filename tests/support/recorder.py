@@ -25,7 +25,7 @@ class Recorder:
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._run(self._accept)
+        self.run(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,20 +51,27 @@ class Recorder:
             _cut(client)
             return
         self._sockets.append(server)
-        requests = wire.Relay(self._note, server.sendall)
-        self._run(lambda: _pump(client, server, requests.feed))
-        self._run(lambda: _pump(server, client, client.sendall))
+        self.join(client, server)
 
-    def _note(self, data: bytes) -> None:
+    def join(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass both ways, from now on."""
+        requests = wire.Relay(self.note, server.sendall)
+        self.run(lambda: pump(client, server, requests.feed))
+        self.run(lambda: pump(server, client, client.sendall))
+
+    def note(self, data: bytes) -> None:
+        """Note the command that begins with these bytes."""
         self.commands.add(wire.command_of(data).decode())
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], None]) -> None:
+        """Do it in a thread, whose end is waited for at the end."""
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
 
 
-def _pump(source: socket.socket, goal: socket.socket, send: wire.Write) -> None:
+def pump(source: socket.socket, goal: socket.socket, send: wire.Write) -> None:
+    """Send all that comes from the one, then cut both."""
     with contextlib.suppress(OSError):
         while data := source.recv(256 * 1024):
             send(data)

@@ -1,0 +1,106 @@
+"""Changing one document: read it, decide on what was read, write; as one.
+
+A decision is a pure function of the document as it is. It is made on the raw bytes inside the
+transaction that writes, so that nobody changes the document in between, and made anew where
+somebody did. So a condition is judged by the bytes that the write replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from demijohn.store.documents import Store
+from demijohn.store.operations import Operations
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which document: its collection and its id, as `formats.ids.from_segment` gives it."""
+
+    collection: str
+    id: object
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The stored bytes before and after; None where there was or is no document."""
+
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """The decision that the document becomes these bytes, or nothing; equal ones write nothing."""
+
+    document: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """The decision that MongoDB applies operators; `check` raises where the result won't do."""
+
+    update: Mapping[str, Any]
+    check: Callable[[bytes], None]
+
+
+Decide = Callable[[bytes | None], Become | Modify]
+"""What becomes of a document, or of none. Raises the problem that speaks against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change that is decided and not written yet.
+
+    `foreseen` is what will have changed, None where only the database can tell.
+    """
+
+    foreseen: Changed | None
+    carry_out: Callable[[], Changed]
+
+
+Plan = Callable[[Operations], Step]
+"""Reads, decides, and says what is to be written, all by the operations that it is given."""
+
+
+def change(store: Store, plan: Plan) -> Changed:
+    """Carry a plan out as one.
+
+    Raises what its decision raises, DuplicateKey, WriteConflict, TooLarge, DatabaseUnavailable,
+    OutcomeUnknown.
+    """
+    return store.transact(lambda operations: plan(operations).carry_out())
+
+
+def decided(target: Target, decide: Decide) -> Plan:
+    """The plan that a decision on a document makes."""
+
+    def plan(operations: Operations) -> Step:
+        before = operations.find(target.collection, target.id)
+        decision = decide(before)
+        if isinstance(decision, Modify):
+            return Step(None, lambda: _modify(operations, target, before, decision))
+        changed = Changed(before, decision.document)
+        return Step(changed, lambda: _become(operations, target, changed))
+
+    return plan
+
+
+def _modify(
+    operations: Operations, target: Target, before: bytes | None, decision: Modify
+) -> Changed:
+    after = operations.modify(target.collection, target.id, decision.update)
+    decision.check(after)
+    return Changed(before, after)
+
+
+def _become(operations: Operations, target: Target, changed: Changed) -> Changed:
+    if changed.before is None and changed.after is not None:
+        operations.insert(target.collection, changed.after)
+    elif changed.after is None and changed.before is not None:
+        operations.remove(target.collection, target.id)
+    elif changed.after is not None and changed.after != changed.before:
+        operations.replace(target.collection, target.id, changed.after)
+    return changed

@@ -1,0 +1,96 @@
+"""Changing parts of one document, by a patch of one of five media types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from demijohn.documents.change import Become, Decide, Modify, Plan, Target, decided
+from demijohn.documents.read import require
+from demijohn.documents.versions import Condition
+from demijohn.errors import Fault, InvalidPatch, TooLarge
+from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode, open_document, to_python
+from demijohn.formats.extended_in import parse_extended_value
+from demijohn.formats.json_faults import DEEP, LEVELS, is_deep
+from demijohn.formats.plain_in import parse_value
+from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Spelling
+from demijohn.patches import json_patch, merge, operators
+from demijohn.patches.given import from_json
+from demijohn.settings import LARGEST_DOCUMENT
+
+MERGE_TYPE = "application/merge-patch+json"
+JSON_PATCH_TYPE = "application/json-patch+json"
+UPDATE_TYPE = "application/vnd.mongodb.update+json"
+
+Edit = Callable[[bytes], Become | Modify]
+"""What a patch makes of a stored document. Raises InvalidPatch, TooLarge."""
+
+
+def patched(target: Target, edit: Edit, condition: Condition, spelling: Spelling) -> Plan:
+    """The plan of a patch under a condition; its decision raises NotFound, and what `edit` does."""
+
+    def decide(before: bytes | None) -> Become | Modify:
+        document = require(before)
+        condition.check(document, spelling)
+        return edit(document)
+
+    decision: Decide = decide
+    return decided(target, decision)
+
+
+def _read_merge(body: bytes) -> Edit:
+    """RFC 7396, values in plain JSON. Raises MalformedJson, InvalidDocument, InvalidPatch."""
+    return _merging(from_json(parse_value(body)))
+
+
+def _read_extended_merge(body: bytes) -> Edit:
+    """RFC 7396, values in Extended JSON. Raises as `_read_merge`."""
+    return _merging(parse_extended_value(body))
+
+
+def _merging(patch: Node) -> Edit:
+    # What is no object is refused before anything is read.
+    merge.apply({}, patch)
+    return lambda document: _becomes(merge.apply(open_document(document), patch))
+
+
+def _read_json_patch(body: bytes) -> Edit:
+    """RFC 6902. Raises MalformedJson, InvalidDocument, InvalidPatch."""
+    operations = json_patch.parse(parse_value(body))
+    return lambda document: _becomes(json_patch.apply(open_document(document), operations))
+
+
+def _read_update(body: bytes) -> Edit:
+    """MongoDB's update operators. Raises ForbiddenOperator too."""
+    update = operators.check(parse_extended_value(body, operators=True))
+    return lambda _document: Modify(update, _check_depth)
+
+
+READERS = MappingProxyType(
+    {
+        MERGE_TYPE: _read_merge,
+        PLAIN_TYPE: _read_merge,
+        EXTENDED_TYPE: _read_extended_merge,
+        JSON_PATCH_TYPE: _read_json_patch,
+        UPDATE_TYPE: _read_update,
+    }
+)
+"""By media type: how a patch is read."""
+
+
+def _becomes(members: dict[str, Node]) -> Become:
+    document = encode(members)
+    if len(document) > LARGEST_DOCUMENT:
+        raise TooLarge(
+            f"The document would be {len(document):,} bytes of BSON; MongoDB takes "
+            f"{LARGEST_DOCUMENT:,}."
+        )
+    return Become(document)
+
+
+def _check_depth(document: bytes) -> None:
+    """Raise InvalidPatch where a document has become deeper than a new one may be."""
+    # Each level below the first has its type in the bytes.
+    levels = document.count(b"\x03") + document.count(b"\x04")
+    if levels >= LEVELS and is_deep(to_python(Value(DOCUMENT, document))):
+        raise InvalidPatch(DEEP, faults=(Fault("", DEEP),))

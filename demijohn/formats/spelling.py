@@ -1,0 +1,81 @@
+"""The spellings of a document, and a document that a client has sent in one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import bson
+from bson.errors import BSONError
+
+from demijohn.errors import InvalidDocument, TooLarge
+from demijohn.formats import extended_in, extended_out, plain_in, plain_out
+from demijohn.formats.bson_values import LENGTH, Value, encode, from_python
+from demijohn.settings import LARGEST_DOCUMENT
+
+PLAIN_TYPE = "application/json"
+EXTENDED_TYPE = "application/ejson"
+
+
+class Spelling(Enum):
+    """How a document is spelt as JSON; the value is what an entity tag ends in."""
+
+    PLAIN = "p"
+    RELAXED = "r"
+    CANONICAL = "c"
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type of a document so spelt."""
+        return _MEDIA_TYPES[self]
+
+    def render(self, document: bytes) -> bytes:
+        """The text of a stored document, with a newline at its end. Raises InternalError."""
+        if self is Spelling.PLAIN:
+            return plain_out.render_document(document)
+        return extended_out.render(document, canonical=self is Spelling.CANONICAL)
+
+
+_MEDIA_TYPES = {
+    Spelling.PLAIN: PLAIN_TYPE,
+    Spelling.RELAXED: f"{EXTENDED_TYPE}; mode=relaxed",
+    Spelling.CANONICAL: f"{EXTENDED_TYPE}; mode=canonical",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A document that a client has sent: BSON of its fields without `_id`, and that, if any."""
+
+    id: Value | None
+    fields: bytes
+
+    def under(self, document_id: Value) -> bytes:
+        """The document as it is stored: `_id` first. Raises TooLarge past MongoDB's 16 MiB."""
+        head = encode({"_id": document_id})
+        size = len(head) + len(self.fields) - LENGTH.size - 1
+        if size > LARGEST_DOCUMENT:
+            raise TooLarge(
+                f"The document is {size:,} bytes of BSON; MongoDB takes {LARGEST_DOCUMENT:,}."
+            )
+        return LENGTH.pack(size) + head[LENGTH.size : -1] + self.fields[LENGTH.size :]
+
+
+def read_draft(body: bytes, *, extended: bool) -> Draft:
+    """The document in a request's body, in plain or in Extended JSON.
+
+    Raises MalformedJson, InvalidDocument, TooLarge.
+    """
+    if extended:
+        parsed = extended_in.parse_extended(body)
+        return Draft(parsed.id, encode(parsed.fields))
+    plain = plain_in.parse_document(body)
+    return Draft(None if plain.id is None else from_python(plain.id), _encode(plain.fields))
+
+
+def _encode(fields: dict[str, Any]) -> bytes:
+    try:
+        return bson.encode(fields)
+    except (BSONError, OverflowError, UnicodeError, RecursionError):
+        raise InvalidDocument("The document has no BSON spelling.") from None

@@ -1,0 +1,121 @@
+"""What a client is told when the connection to the database breaks around a write."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pymongo
+import pytest
+
+from tests.conftest import Starter
+from tests.support.api import JSON, Answer, Api
+from tests.support.breaker import Breaker, Moment
+from tests.support.database import Database
+
+DOCUMENTS = "/v1/collections/outcomes/documents"
+UPDATE = {"Content-Type": "application/vnd.mongodb.update+json"}
+
+
+@pytest.fixture
+def breaker(database: Database) -> Iterator[Breaker]:
+    """A proxy before the database."""
+    with Breaker(database.port) as breaker:
+        yield breaker
+
+
+@pytest.fixture
+def api(breaker: Breaker, own_service: Starter) -> Iterator[Api]:
+    """A client of a service behind the breaker, whose driver sends no write a second time."""
+    uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true&retryWrites=false"
+    client = Api(own_service({"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"}).url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def stored(database: Database) -> Iterator[Any]:
+    """What is stored, seen past the service; empty at first."""
+    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
+        collection = client["flask_db"]["outcomes"]
+        collection.delete_many({})
+        yield collection
+
+
+def _increment(api: Api, **headers: str) -> Answer:
+    return api.ask("PATCH", f"{DOCUMENTS}/n", '{"$inc":{"n":1}}', {**UPDATE, **headers})
+
+
+def _insert(api: Api, value: object, **headers: str) -> Answer:
+    return api.ask("POST", DOCUMENTS, json.dumps(value), {**JSON, **headers})
+
+
+@pytest.mark.parametrize("command", ["find", "findAndModify"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_before_the_commit_nothing_is_written(
+    api: Api, breaker: Breaker, stored: Any, command: str, moment: Moment
+) -> None:
+    """A connection that breaks inside a transaction is database-unavailable: no write, surely."""
+    stored.insert_one({"_id": "n", "n": 0})
+    assert _increment(api).status == 200
+    breaker.arm(command, moment)
+    answer = _increment(api)
+    assert breaker.broken == 1
+    assert answer.problem() == "database-unavailable"
+    assert stored.find_one({"_id": "n"}) == {"_id": "n", "n": 1}
+    assert _increment(api).json() == {"_id": "n", "n": 2}
+
+
+def test_a_commit_whose_answer_is_lost(api: Api, breaker: Breaker, stored: Any) -> None:
+    """The driver sends a commit again, so one lost answer changes nothing: one effect, and 200.
+
+    Or, where the database does not know of it any more, the outcome is said to be unknown.
+    """
+    stored.insert_one({"_id": "n", "n": 0})
+    assert _increment(api).status == 200
+    breaker.arm("commitTransaction", "after")
+    answer = _increment(api)
+    assert breaker.broken == 1
+    assert answer.status == 200 or answer.problem() == "outcome-unknown"
+    assert stored.find_one({"_id": "n"}) == {"_id": "n", "n": 2}
+
+
+def test_a_commit_that_never_arrives(api: Api, breaker: Breaker, stored: Any) -> None:
+    """It is 200 with the effect, or unknown without: never a denial, never a false success."""
+    stored.insert_one({"_id": "n", "n": 0})
+    assert _increment(api).status == 200
+    breaker.arm("commitTransaction", "before")
+    answer = _increment(api)
+    found = stored.find_one({"_id": "n"})["n"]
+    assert (answer.status, found) in ((200, 2), (503, 1))
+    assert answer.status == 200 or answer.problem() == "outcome-unknown"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_insert_whose_answer_is_lost(
+    api: Api, breaker: Breaker, stored: Any, moment: Moment
+) -> None:
+    """Without a transaction nobody can tell: outcome-unknown, whether it happened or not."""
+    assert _insert(api, {"x": 0}).status == 201
+    breaker.arm("insert", moment)
+    assert _insert(api, {"x": 1}).problem() == "outcome-unknown"
+    assert stored.count_documents({"x": 1}) == (moment == "after")
+
+
+@pytest.mark.parametrize("command", ["find", "insert", "commitTransaction"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_with_a_key_a_retry_is_safe(
+    api: Api, breaker: Breaker, stored: Any, command: str, moment: Moment
+) -> None:
+    """Wherever it broke, the same request sent again with its key has happened once."""
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    assert _insert(api, {"x": 0}, **{"Idempotency-Key": str(uuid.uuid4())}).status == 201
+    breaker.arm(command, moment)
+    first = _insert(api, {"x": 1}, **key)
+    assert breaker.broken == 1
+    assert first.status in (201, 503)
+    again = _insert(api, {"x": 1}, **key)
+    assert again.status == 201
+    assert stored.count_documents({"x": 1}) == 1
