@@ -195,8 +195,6 @@ class _Resolver:
         scope = self.resolve(members[types.SCOPE], (*path, types.SCOPE))
         if not isinstance(scope, dict):
             raise types.WrongType("$scope is a document.")
-        if self.faults:
-            return _FAULTY  # a key with U+0000, for one, cannot be encoded
         return types.code_with_scope(members[types.CODE], encode(scope))
 
     def _check_level(self, path: _Path) -> None:
