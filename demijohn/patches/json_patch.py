@@ -233,7 +233,7 @@ def _check_levels(tree: Tree, path: tuple[str, ...], child: Child, allowed: int 
 
     At a depth up to `allowed` it has been already: what other clients have stored may be deeper.
     """
-    room = LEVELS - len(path)
+    room = max(LEVELS - len(path), 0)
     if len(path) > allowed and most_levels(child) > room and tree.levels(child) > room:
         raise Unfit(f"The document would be nested deeper than {LEVELS} levels.")
 
