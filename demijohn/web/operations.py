@@ -9,13 +9,14 @@ from flask import Blueprint, Response
 
 from demijohn.edge.entrance import PROBES
 from demijohn.edge.operations import problem_index, problem_page
-from demijohn.errors import DatabaseUnavailable, NotFound, Problem, ShuttingDown
-from demijohn.web.openapi.headers import CACHED, NO_STORE
+from demijohn.errors import DatabaseUnavailable, NotFound, Problem, ShuttingDown, problem_classes
+from demijohn.web.openapi.headers import CACHED, NO_SCRIPTS, NO_STORE
 from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
-from demijohn.web.openapi.schemas import constant, ref
+from demijohn.web.openapi.vocabulary import constant, ref
 from demijohn.web.problems import to_response
 from demijohn.web.services import Services
 
+CODES = [each.code for each in problem_classes()]
 _HTML = {"text/html": {"type": "string", "pattern": "^<!doctype html>"}}
 
 INDEX = Operation(
@@ -23,17 +24,15 @@ INDEX = Operation(
     tag="operations",
     summary="Every problem there is",
     description="A page for people, with a link to each problem's own.",
-    answers=(Answer(200, "The page.", _HTML, (CACHED,)),),
+    answers=(Answer(200, "The page.", _HTML, (CACHED, NO_SCRIPTS)),),
 )
 PAGE = Operation(
     id="readProblem",
     tag="operations",
     summary="What a problem means",
     description="The page that a problem's `type` points at.",
-    parameters=(
-        Parameter("code", "path", "The problem's `code`.", {"type": "string", "minLength": 1}),
-    ),
-    answers=(Answer(200, "The page.", _HTML, (CACHED,)),),
+    parameters=(Parameter("code", "path", "The problem's `code`.", {"enum": CODES}),),
+    answers=(Answer(200, "The page.", _HTML, (CACHED, NO_SCRIPTS)),),
     problems=(NotFound,),
 )
 PROBE_ANSWERS = {

@@ -7,14 +7,18 @@ from typing import Any
 
 import pymongo
 import pytest
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from tests.support.api import Api
 from tests.support.database import Database
+from tests.support.openapi import Description
 from tests.support.service import Service
 from tests.support.wsgi import flask_run, gunicorn
 
 Documents = Collection[dict[str, Any]]
+Things = Collection[RawBSONDocument]
+THINGS = "/v1/collections/things/documents"
 
 
 @pytest.fixture(scope="session")
@@ -31,24 +35,30 @@ def gunicorn_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -
         yield url
 
 
+@pytest.fixture(scope="session")
+def description(service: Service) -> Description:
+    """What the service says of itself; every answer of every contract test is held to it."""
+    return Description(Api(service.url).get("/openapi.json").json())
+
+
 @pytest.fixture(params=["serve", "flask run", "gunicorn"])
-def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+def api(request: pytest.FixtureRequest, description: Description) -> Iterator[Api]:
     """A client of each way to start the service, one after the other."""
     if request.param == "serve":
         service = request.getfixturevalue("service")
         assert isinstance(service, Service)
-        client = Api(service.url)
+        client = Api(service.url, description.check)
     else:
         name = "flask_url" if request.param == "flask run" else "gunicorn_url"
-        client = Api(request.getfixturevalue(name))
+        client = Api(request.getfixturevalue(name), description.check)
     yield client
     client.close()
 
 
 @pytest.fixture
-def shell_api(service: Service) -> Iterator[Api]:
+def shell_api(service: Service, description: Description) -> Iterator[Api]:
     """A client of the shell alone."""
-    client = Api(service.url)
+    client = Api(service.url, description.check)
     yield client
     client.close()
 
@@ -58,5 +68,15 @@ def stored(database: Database) -> Iterator[Documents]:
     """What lies in `flask_db.data`, seen by another client; empty at first."""
     with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
         collection = client["flask_db"]["data"]
+        collection.delete_many({})
+        yield collection
+
+
+@pytest.fixture
+def things(database: Database) -> Iterator[Things]:
+    """What lies in `flask_db.things`, as raw BSON, seen by another client; empty at first."""
+    client: pymongo.MongoClient[RawBSONDocument]
+    with pymongo.MongoClient(database.uri, document_class=RawBSONDocument) as client:
+        collection = client["flask_db"]["things"]
         collection.delete_many({})
         yield collection

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
 JSON = {"Content-Type": "application/json"}
+EJSON = "application/ejson"
+CANONICAL = "application/ejson; mode=canonical"
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+UPDATE = "application/vnd.mongodb.update+json"
+Check = Callable[[str, str, int, urllib3.HTTPHeaderDict, bytes], None]
+"""Raises where the answer to a request, by method and path, is not as it should be."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,10 @@ class Answer:
 class Api:
     """A client of one service. Nothing is retried."""
 
-    def __init__(self, url: str) -> None:
-        """Take the service's address."""
+    def __init__(self, url: str, check: Check | None = None) -> None:
+        """Take the service's address, and what each answer is to be held against, if anything."""
         self.url = url
+        self._check = check
         self._pool = urllib3.PoolManager(retries=False, timeout=30, maxsize=20)
 
     def ask(
@@ -58,6 +67,8 @@ class Api:
         """Send a request and read the whole answer; raises what urllib3 raises."""
         url = self.url + path
         raw = self._pool.request(method, url, body=body, headers=headers, redirect=False)
+        if self._check is not None:
+            self._check(method, path, raw.status, raw.headers, raw.data)
         return Answer(raw.status, raw.headers, raw.data)
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -67,6 +78,18 @@ class Api:
     def post(self, body: bytes | str, path: str = "/data", **headers: str) -> Answer:
         """POST of JSON text."""
         return self.ask("POST", path, body, {**JSON, **_named(headers)})
+
+    def put(self, path: str, body: bytes | str, **headers: str) -> Answer:
+        """PUT of JSON text."""
+        return self.ask("PUT", path, body, {**JSON, **_named(headers)})
+
+    def patch(self, path: str, body: bytes | str, kind: str = MERGE, **headers: str) -> Answer:
+        """PATCH with a patch of this media type."""
+        return self.ask("PATCH", path, body, {"Content-Type": kind, **_named(headers)})
+
+    def delete(self, path: str, **headers: str) -> Answer:
+        """DELETE."""
+        return self.ask("DELETE", path, headers=_named(headers))
 
     def insert(self, value: object) -> Answer:
         """POST of a value to `/data`."""

@@ -43,6 +43,10 @@ _TAGS = {
 }
 
 
+_NAMES = {"segment": "id"}
+"""Parameters that a view must call otherwise, for their name is one of Python's own."""
+
+
 class UndescribedError(TypeError):
     """A route that says nothing of itself, or more than one thing; a fault of the program."""
 
@@ -73,7 +77,9 @@ def describe(app: Flask) -> Json:
 
 def template(rule: str) -> str:
     """A route's pattern as OpenAPI writes it: `/a/<path:b>` is `/a/{b}`."""
-    return re.sub(r"<(?:[^<>:]*:)?(\w+)>", r"{\1}", rule)
+    return re.sub(
+        r"<(?:[^<>:]*:)?(\w+)>", lambda found: f"{{{_NAMES.get(found[1], found[1])}}}", rule
+    )
 
 
 def _methods(app: Flask, rule: Rule, refusals: dict[str, Json]) -> Iterator[tuple[str, Json]]:

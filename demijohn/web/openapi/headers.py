@@ -6,8 +6,6 @@ from dataclasses import replace
 
 from demijohn.web.openapi.operation import Header
 
-_VERSION = r'"[A-Za-z0-9_-]+(\.[prc])?"'
-
 REQUEST_ID = Header(
     "X-Request-Id",
     "The request's id: the caller's `X-Request-Id`, if it is sane, or a new one.",
@@ -27,6 +25,11 @@ COMMON = (REQUEST_ID, TRACE_RESPONSE, NO_SNIFFING)
 NO_STORE = Header("Cache-Control", "Not to be kept by any cache.", {"const": "no-store"})
 CACHED_ANEW = Header("Cache-Control", "To be asked for anew each time.", {"const": "no-cache"})
 CACHED = Header("Cache-Control", "Good for an hour.", {"const": "max-age=3600"})
+NO_SCRIPTS = Header(
+    "Content-Security-Policy",
+    "The page loads and runs nothing.",
+    {"type": "string", "pattern": "^default-src 'none'"},
+)
 RETRY_AFTER = Header(
     "Retry-After", "Seconds to wait before another try.", {"type": "integer", "minimum": 1}
 )
@@ -36,10 +39,32 @@ ACCEPT_ENCODING = Header(
     "What a body may be encoded with, where that was the trouble.",
     {"const": "identity"},
 )
-ETAG = Header(
+ETAG = Header("ETag", "A strong entity tag.", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'})
+VERSION = Header(
     "ETag",
-    "A strong entity tag.",
-    {"type": "string", "pattern": f"^{_VERSION}$"},
+    (
+        "The document's version: a digest of its stored bytes, and a letter for the spelling. "
+        "Conditions compare the digest alone."
+    ),
+    {"type": "string", "pattern": r'^"[A-Za-z0-9_-]{32}\.[prc]"$'},
+)
+VARY = Header("Vary", "The spelling is chosen by `Accept`.", {"const": "Accept"})
+PRIVATE = Header(
+    "Cache-Control",
+    "For the client's own cache alone, and to be asked for anew each time.",
+    {"const": "private, no-cache"},
+)
+APPLIED = Header(
+    "Preference-Applied",
+    "What was done of the request's `Prefer` (RFC 7240).",
+    {"enum": ["return=minimal", "return=representation"]},
+    is_required=False,
+)
+REPLAYED = Header(
+    "Idempotency-Replayed",
+    "This is the answer that the first request with the same `Idempotency-Key` got.",
+    {"const": "true"},
+    is_required=False,
 )
 LOCATION = Header(
     "Location",

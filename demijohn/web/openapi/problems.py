@@ -14,27 +14,33 @@ from demijohn.errors import (
     DuplicateKey,
     Forbidden,
     ForbiddenOperator,
-    IdempotencyUnsupported,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
     IncompleteBody,
     InternalError,
     InvalidDocument,
     InvalidPatch,
     MalformedJson,
     MethodNotAllowed,
+    NeedsReplicaSet,
+    NotAcceptable,
+    NotFound,
     OutcomeUnknown,
     Overloaded,
     PreconditionFailed,
     Problem,
     TooLarge,
     UnsupportedMediaType,
+    WriteConflict,
     problem_classes,
 )
 from demijohn.web.openapi.headers import (
     ACCEPT_ENCODING,
     ALLOW,
-    ETAG,
     NO_STORE,
+    REPLAYED,
     RETRY_AFTER,
+    VERSION,
     optional,
 )
 from demijohn.web.openapi.operation import Answer, Header, Schema
@@ -52,18 +58,19 @@ EVERYWHERE: tuple[type[Problem], ...] = (
 """What may happen to every request: the guard's word, a wrong head, a body that nobody asked
 for and that is read before the route is known, a service that is too busy or has a defect."""
 
-READING: tuple[type[Problem], ...] = (DatabaseUnavailable, DeadlineExceeded)
+READING: tuple[type[Problem], ...] = (DatabaseUnavailable, DeadlineExceeded, NotAcceptable)
 """What may happen to every operation that reads documents."""
-WRITING: tuple[type[Problem], ...] = (*READING, OutcomeUnknown)
-"""What may happen to every operation that writes one."""
-INSERTING: tuple[type[Problem], ...] = (
-    *WRITING,
-    MalformedJson,
-    InvalidDocument,
-    DuplicateKey,
-    IdempotencyUnsupported,
+WRITING: tuple[type[Problem], ...] = (
+    *READING,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    NeedsReplicaSet,
+    OutcomeUnknown,
+    WriteConflict,
 )
-"""What may happen where the body is a document that is to be kept."""
+"""What may happen to every operation that writes one."""
+STORING: tuple[type[Problem], ...] = (*WRITING, DuplicateKey, InvalidDocument, MalformedJson)
+"""What may happen where the outcome is a document that is to be kept."""
 
 _POSITION: Schema = {"type": "integer", "minimum": 1}
 _MEMBERS: dict[type[Problem], dict[str, Schema]] = {
@@ -74,11 +81,39 @@ _MEMBERS: dict[type[Problem], dict[str, Schema]] = {
     },
 }
 """Members beyond those of every problem; they are always there."""
-_POINTING = frozenset({DuplicateKey, ForbiddenOperator, InvalidDocument, InvalidPatch})
-"""Problems that may point at places in the body."""
+_FAULTS: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"$ref": "#/components/schemas/Fault"},
+}
+_STEP: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "Which operation of a JSON Patch is to blame, counted from 0.",
+}
+_MAY_HAVE: dict[type[Problem], dict[str, Schema]] = {
+    DuplicateKey: {"errors": _FAULTS},
+    ForbiddenOperator: {"errors": _FAULTS},
+    InvalidDocument: {"errors": _FAULTS},
+    InvalidPatch: {"errors": _FAULTS, "operation": _STEP},
+    TooLarge: {"errors": _FAULTS, "operation": _STEP},
+}
+"""Members that are there in some cases."""
+_RECORDED = frozenset(
+    {
+        DuplicateKey,
+        ForbiddenOperator,
+        InvalidDocument,
+        InvalidPatch,
+        NotFound,
+        PreconditionFailed,
+        TooLarge,
+    }
+)
+"""Problems that depend on the document as it is, so that a retry with the same key gets them."""
 _HEADERS: dict[type[Problem], tuple[Header, ...]] = {
     MethodNotAllowed: (ALLOW,),
-    PreconditionFailed: (optional(ETAG),),
+    PreconditionFailed: (optional(VERSION),),
     UnsupportedMediaType: (optional(ACCEPT_ENCODING),),
 }
 
@@ -129,9 +164,7 @@ def _schema(problem: type[Problem]) -> Schema:
         **_MEMBERS.get(problem, {}),
     }
     required = list(properties)
-    if problem in _POINTING:
-        faults = {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Fault"}}
-        properties["errors"] = faults
+    properties.update(_MAY_HAVE.get(problem, {}))
     return {
         "type": "object",
         "description": problem.meaning,
@@ -157,6 +190,8 @@ def _answer(status: int, group: list[type[Problem]]) -> Answer:
 
 def _headers(group: list[type[Problem]]) -> list[Header]:
     found = [header for each in group for header in _HEADERS.get(each, ())]
+    if _RECORDED.intersection(group):
+        found.append(REPLAYED)
     patient = [each for each in group if each.retry_after is not None]
     if patient:
         found.append(RETRY_AFTER if patient == group else optional(RETRY_AFTER))

@@ -1,26 +1,15 @@
-"""Schemas that several operations share, by the names that they have in the description."""
+"""Schemas that several operations share, by the names that they have in the description.
+
+Those of requests are as strict as a schema can be and never stricter than the service, but for
+what their descriptions say; those of answers are closed where their shape is fixed.
+"""
 
 from __future__ import annotations
 
 from demijohn.web.openapi.operation import Schema
-
-_KEY: Schema = {"type": "string", "pattern": r"^(?!\$)[^\u0000]*$"}
-
-
-def ref(name: str) -> Schema:
-    """A reference to a schema of this module or of a problem."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def constant(member: str, value: str) -> Schema:
-    """An object with one member, whose value never changes."""
-    return {
-        "type": "object",
-        "properties": {member: {"const": value}},
-        "required": [member],
-        "additionalProperties": False,
-    }
-
+from demijohn.web.openapi.schemas_extended import EXTENDED
+from demijohn.web.openapi.schemas_patch import PATCHES
+from demijohn.web.openapi.vocabulary import map_of, ref
 
 SHARED: dict[str, Schema] = {
     "Readiness": {
@@ -38,19 +27,14 @@ SHARED: dict[str, Schema] = {
     },
     "PlainValue": {
         "description": (
-            "A value in plain JSON. No key starts with `$` or holds U+0000; an integer has at "
-            "most 64 bits. A number beyond them is taken where it is written as a float (`1e300`), "
-            "which no schema can tell from an integer. At most 100 levels."
+            "A value in plain JSON. No key starts with `$` or holds U+0000. A number that is "
+            "written as an integer has at most 64 bits; written with a fraction or an exponent "
+            "(`1e300`) it is a double. At most 100 levels."
         ),
         "anyOf": [
-            {"type": ["null", "boolean", "string"]},
-            {"type": "number", "minimum": -(2**63), "maximum": 2**63 - 1},
-            {"type": "array", "items": {"$ref": "#/components/schemas/PlainValue"}},
-            {
-                "type": "object",
-                "propertyNames": _KEY,
-                "additionalProperties": {"$ref": "#/components/schemas/PlainValue"},
-            },
+            {"type": ["null", "boolean", "number", "string"]},
+            {"type": "array", "items": ref("PlainValue")},
+            map_of(ref("PlainValue")),
         ],
     },
     "PlainId": {
@@ -58,21 +42,13 @@ SHARED: dict[str, Schema] = {
             "The `_id` of a document in plain JSON, at most 1,024 bytes. 24 hex digits are an "
             "ObjectId."
         ),
-        "anyOf": [
-            {"type": "string"},
-            {"type": "number", "minimum": -(2**63), "maximum": 2**63 - 1},
-            {
-                "type": "object",
-                "propertyNames": _KEY,
-                "additionalProperties": {"$ref": "#/components/schemas/PlainValue"},
-            },
-        ],
+        "anyOf": [{"type": ["number", "string"]}, map_of(ref("PlainValue"))],
     },
     "PlainDocument": {
-        "type": "object",
+        **map_of(ref("PlainValue")),
         "description": "A document in plain JSON. Without `_id` the service makes an ObjectId.",
-        "properties": {"_id": {"$ref": "#/components/schemas/PlainId"}},
-        "propertyNames": _KEY,
-        "additionalProperties": {"$ref": "#/components/schemas/PlainValue"},
+        "properties": {"_id": ref("PlainId")},
     },
+    **EXTENDED,
+    **PATCHES,
 }

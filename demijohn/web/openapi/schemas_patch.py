@@ -1,0 +1,70 @@
+"""Schemas of patches: RFC 6902, and MongoDB's update operators."""
+
+from __future__ import annotations
+
+from demijohn.web.openapi.operation import Schema
+from demijohn.web.openapi.vocabulary import KEY, map_of, matching, ref
+
+MOST_OPERATIONS = 100
+_POINTER = matching("^(/([^/~]|~[01])*)*$")
+_PATH = matching(r"^(?!_id(\.|$))[^$.\x00][^.\x00]*(\.(\$\[\]|[^$.\x00][^.\x00]*))*$")
+_ANY = ref("ExtendedValue")
+_LIST: Schema = {"type": "array", "items": _ANY}
+
+
+def _step(names: tuple[str, ...], **members: Schema) -> Schema:
+    """An operation of JSON Patch; members beyond these are passed over (RFC 6902, section 4)."""
+    return {
+        "type": "object",
+        "properties": {"op": {"enum": list(names)}, "path": _POINTER, **members},
+        "required": ["op", "path", *members],
+        "propertyNames": KEY,
+        "additionalProperties": ref("PlainValue"),
+    }
+
+
+def _by_path(values: Schema) -> Schema:
+    return {**map_of(values, _PATH), "minProperties": 1, "maxProperties": MOST_OPERATIONS}
+
+
+_OPERATORS: dict[str, Schema] = {
+    "$set": _by_path(_ANY),
+    "$unset": _by_path(_ANY),
+    "$inc": _by_path({"type": "number"}),
+    "$mul": _by_path({"type": "number"}),
+    "$min": _by_path(_ANY),
+    "$max": _by_path(_ANY),
+    "$rename": _by_path(_PATH),
+    "$currentDate": _by_path({"const": True}),
+    "$push": _by_path(_ANY),
+    "$addToSet": _by_path(_ANY),
+    "$pop": _by_path({"enum": [1, -1]}),
+    "$pull": _by_path(_ANY),
+    "$pullAll": _by_path(_LIST),
+    "$bit": _by_path({"type": "object", "minProperties": 1, "maxProperties": 1}),
+}
+
+PATCHES: dict[str, Schema] = {
+    "JsonPatch": {
+        "type": "array",
+        "description": "A JSON Patch (RFC 6902). `test` compares what a reader of plain JSON sees.",
+        "maxItems": MOST_OPERATIONS,
+        "items": {
+            "anyOf": [
+                _step(("add", "replace", "test"), value=ref("PlainValue")),
+                _step(("remove",)),
+                _step(("move", "copy"), **{"from": _POINTER}),
+            ]
+        },
+    },
+    "Update": {
+        "type": "object",
+        "description": (
+            "MongoDB's update operators, but for those that are not let through. Paths are "
+            "dotted; none is the id, and none leads into or through another."
+        ),
+        "minProperties": 1,
+        "properties": _OPERATORS,
+        "additionalProperties": False,
+    },
+}

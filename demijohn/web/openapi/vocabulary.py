@@ -1,0 +1,47 @@
+"""The few words that schemas of documents are made of."""
+
+from __future__ import annotations
+
+from demijohn.web.openapi.operation import Schema
+
+KEY: Schema = {"type": "string", "pattern": r"^(?!\$)[^\x00]*$"}
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of the document's schemas."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def map_of(values: Schema, keys: Schema = KEY) -> Schema:
+    """An object of such values, by keys as a document may have them, or others."""
+    return {"type": "object", "propertyNames": keys, "additionalProperties": values}
+
+
+def closed(optional: tuple[str, ...] = (), **members: Schema) -> Schema:
+    """An object of exactly these members; `_` before a name stands for `$`."""
+    named = {_dollar(name): schema for name, schema in members.items()}
+    return {
+        "type": "object",
+        "properties": named,
+        "required": [name for name in named if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def constant(member: str, value: str) -> Schema:
+    """An object with one member, whose value never changes."""
+    return {
+        "type": "object",
+        "properties": {member: {"const": value}},
+        "required": [member],
+        "additionalProperties": False,
+    }
+
+
+def matching(pattern: str) -> Schema:
+    """A string that matches."""
+    return {"type": "string", "pattern": pattern}
+
+
+def _dollar(name: str) -> str:
+    return f"${name[1:]}" if name.startswith("_") else name
