@@ -11,16 +11,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from demijohn.formats.bson_values import Value, encode
 from demijohn.store.documents import Store
 from demijohn.store.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which document: its collection and its id, as `formats.ids.from_segment` gives it."""
+    """Which document: its collection and its id."""
 
     collection: str
-    id: object
+    id: Value
+
+    @property
+    def head(self) -> bytes:
+        """The `_id` as a document of its own, by which the store finds the document."""
+        return encode({"_id": self.id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def decided(target: Target, decide: Decide) -> Plan:
     """The plan that a decision on a document makes."""
 
     def plan(operations: Operations) -> Step:
-        before = operations.find(target.collection, target.id)
+        before = operations.find(target.collection, target.head)
         decision = decide(before)
         if isinstance(decision, Modify):
             return Step(None, lambda: _modify(operations, target, before, decision))
@@ -91,7 +97,7 @@ def decided(target: Target, decide: Decide) -> Plan:
 def _modify(
     operations: Operations, target: Target, before: bytes | None, decision: Modify
 ) -> Changed:
-    after = operations.modify(target.collection, target.id, decision.update)
+    after = operations.modify(target.collection, target.head, decision.update)
     decision.check(after)
     return Changed(before, after)
 
@@ -100,7 +106,7 @@ def _become(operations: Operations, target: Target, changed: Changed) -> Changed
     if changed.before is None and changed.after is not None:
         operations.insert(target.collection, changed.after)
     elif changed.after is None and changed.before is not None:
-        operations.remove(target.collection, target.id)
+        operations.remove(target.collection, target.head)
     elif changed.after is not None and changed.after != changed.before:
-        operations.replace(target.collection, target.id, changed.after)
+        operations.replace(target.collection, target.head, changed.after)
     return changed

@@ -89,7 +89,7 @@ def once(store: Store, keyed: Keyed, plan: Plan) -> Told:
 
 def find_record(operations: Operations, key: Key) -> Record | None:
     """The key's record, if there is one. Raises IdempotencyKeyReused."""
-    stored = operations.find(COLLECTION, key.id)
+    stored = operations.find(COLLECTION, key.head)
     if stored is None:
         return None
     record = records.decode(stored)
@@ -115,7 +115,7 @@ def _attempt(operations: Operations, keyed: Keyed, plan: Plan) -> Told:
     if foreseen is not None:
         return foreseen
     answer = keyed.tell(changed)
-    operations.replace(COLLECTION, keyed.key.id, keyed.record(answer))
+    operations.replace(COLLECTION, keyed.key.head, keyed.record(answer))
     return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demijohn.errors import Fault, InvalidDocument
-from demijohn.formats.bson_values import Value, elements, from_python
+from demijohn.formats.bson_values import Value, elements
 from demijohn.formats.plain_out import plain_value
 
 
@@ -12,9 +12,9 @@ def id_of(document: bytes) -> Value:
     return next(value for name, value in elements(document) if name == "_id")
 
 
-def check_same_id(given: Value | None, document_id: object) -> None:
+def check_same_id(given: Value | None, document_id: Value) -> None:
     """Raise InvalidDocument where a body's `_id` is another than the URL's in plain spelling."""
-    if given is not None and not same_id(given, from_python(document_id)):
+    if given is not None and not same_id(given, document_id):
         fault = Fault("/_id", "It differs from the id in the URL, and an id cannot be changed.")
         raise InvalidDocument("The body's _id is not the URL's.", faults=(fault,))
 

@@ -29,6 +29,11 @@ class Key:
     id: bytes
     request: bytes
 
+    @property
+    def head(self) -> bytes:
+        """The record's `_id`, as a document of its own."""
+        return bson.encode({"_id": self.id})
+
 
 @dataclass(frozen=True, slots=True)
 class Told:

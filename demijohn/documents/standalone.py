@@ -26,7 +26,7 @@ from demijohn.documents.ids import id_of
 from demijohn.documents.records import COLLECTION, KEPT, Told
 from demijohn.errors import DuplicateKey, Problem
 from demijohn.formats import bson_values
-from demijohn.formats.bson_values import Value, to_python
+from demijohn.formats.bson_values import Value
 from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
 
@@ -55,7 +55,7 @@ def insert_once(
         is_done = begun is not None and isinstance(problem, DuplicateKey)
         is_done = is_done and _is_ours(store, collection, draft, document)
         answer = keyed.tell(Changed(None, document)) if is_done else keyed.refuse(problem)
-    store.single.replace(COLLECTION, keyed.key.id, keyed.record(answer))
+    store.single.replace(COLLECTION, keyed.key.head, keyed.record(answer))
     return answer
 
 
@@ -79,4 +79,4 @@ def _is_ours(store: Store, collection: str, draft: Draft, document: bytes) -> bo
     """
     if draft.id is None:
         return True
-    return store.single.find(collection, to_python(draft.id)) == document
+    return store.single.find(collection, bson_values.encode({"_id": draft.id})) == document

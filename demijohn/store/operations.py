@@ -1,13 +1,14 @@
 """What a collection can be asked, one command each: with a session, inside its transaction.
 
-Documents go in and out as raw BSON. `document_id` is a value as `formats.ids.from_segment` gives
-it, which stands in a filter and matches by equality alone.
+Documents go in and out as raw BSON. `head` says which one is meant: BSON of a document that has
+its `_id` alone. It is a filter as it stands, with the id's exact type, and the caller has seen to
+it that no operator is in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import bson
@@ -50,14 +51,14 @@ class Operations:
         # Inside a transaction nothing is written before it is committed.
         self._writes = session is None
 
-    def find(self, collection: str, document_id: object) -> bytes | None:
+    def find(self, collection: str, head: bytes) -> bytes | None:
         """The document of that id, None where there is none.
 
         Raises DatabaseUnavailable, DeadlineExceeded.
         """
         with self._bounded("find", writes=False):
             found = self._collection(collection).find_one(
-                {"_id": document_id}, session=self._session
+                RawBSONDocument(head), session=self._session
             )
         return None if found is None else bytes(found.raw)
 
@@ -71,62 +72,49 @@ class Operations:
                 RawBSONDocument(document), session=self._session
             )
 
-    def put(self, collection: str, document_id: object, fields: bytes) -> bytes | None:
+    def put(self, collection: str, head: bytes, fields: bytes) -> bool:
         """Replace the document of that id, or insert it; `fields` has no `_id`.
 
-        Returns a document of the `_id` alone as it was and stays, None where it was inserted.
-        Raises what `insert` raises.
+        Returns whether it was inserted. Raises what `insert` raises.
         """
         with self._bounded("put", writes=self._writes):
-            before = self._collection(collection).find_one_and_replace(
-                {"_id": document_id},
-                RawBSONDocument(fields),
-                projection={"_id": True},
-                upsert=True,
-                return_document=ReturnDocument.BEFORE,
-                session=self._session,
+            done = self._collection(collection).replace_one(
+                RawBSONDocument(head), RawBSONDocument(fields), upsert=True, session=self._session
             )
-        return None if before is None else bytes(before.raw)
+        return done.matched_count == 0
 
-    def replace(self, collection: str, document_id: object, document: bytes) -> None:
+    def replace(self, collection: str, head: bytes, document: bytes) -> None:
         """Replace the document that `find` has given; raises what `insert` raises."""
         with self._bounded("replace", writes=self._writes):
             done = self._collection(collection).replace_one(
-                self._filter(collection, document_id, document),
+                self._filter(collection, head, document),
                 RawBSONDocument(document),
                 session=self._session,
             )
         _require(done.matched_count)
 
-    def modify(self, collection: str, document_id: object, update: Mapping[str, Any]) -> bytes:
+    def modify(self, collection: str, head: bytes, update: Mapping[str, Any]) -> bytes:
         """Apply MongoDB's update operators to the document that `find` has given; what it became.
 
         Raises InvalidPatch where the document is not such that they can be applied, and what
         `insert` raises.
         """
-        condition = self._filter(collection, document_id, bson.encode(update))
-        with self._bounded("modify", writes=self._writes):
-            try:
-                after = self._collection(collection).find_one_and_update(
-                    condition,
-                    update,
-                    return_document=ReturnDocument.AFTER,
-                    session=self._session,
-                )
-            except driver.OperationFailure as error:
-                problem = unfit_update(error.code)
-                if problem is None:
-                    raise
-                raise problem from error
+        # Not by findAndModify: SecantusDB looks through the whole collection for it.
+        with self._bounded("modify", writes=self._writes), _unfit():
+            done = self._collection(collection).update_one(
+                RawBSONDocument(head), update, session=self._session
+            )
+        _require(done.matched_count)
+        after = self.find(collection, head)
         if after is None:
             raise _changed()
-        return bytes(after.raw)
+        return after
 
-    def remove(self, collection: str, document_id: object) -> bool:
+    def remove(self, collection: str, head: bytes) -> bool:
         """Delete the document of that id; whether there was one. Raises as `insert` does."""
         with self._bounded("remove", writes=self._writes):
             done = self._collection(collection).delete_one(
-                self._filter(collection, document_id, b""), session=self._session
+                self._filter(collection, head, b""), session=self._session
             )
         return done.deleted_count > 0
 
@@ -135,10 +123,10 @@ class Operations:
         with self._bounded("createIndexes", writes=False):
             self._collection(collection).create_index(field, expireAfterSeconds=seconds)
 
-    def _filter(self, collection: str, document_id: object, _new: bytes) -> dict[str, Any]:
+    def _filter(self, collection: str, head: bytes, _new: bytes) -> Mapping[str, Any]:
         """What the document to be written must match."""
         del collection
-        return {"_id": document_id}
+        return RawBSONDocument(head)
 
 
 class ByValue(Operations):
@@ -153,9 +141,9 @@ class ByValue(Operations):
         super().__init__(collection, bounded)
         self._read: dict[str, bytes | None] = {}
 
-    def find(self, collection: str, document_id: object) -> bytes | None:
+    def find(self, collection: str, head: bytes) -> bytes | None:
         """As Operations.find; a write that follows demands that nothing has changed since."""
-        found = super().find(collection, document_id)
+        found = super().find(collection, head)
         self._read[collection] = found
         return found
 
@@ -168,12 +156,23 @@ class ByValue(Operations):
                 raise _changed() from problem
             raise
 
-    def remove(self, collection: str, document_id: object) -> bool:
+    def modify(self, collection: str, head: bytes, update: Mapping[str, Any]) -> bytes:
+        """As Operations.modify; the result is what this update has made, whatever follows it."""
+        condition = self._filter(collection, head, bson.encode(update))
+        with self._bounded("modify", writes=self._writes), _unfit():
+            after = self._collection(collection).find_one_and_update(
+                condition, update, return_document=ReturnDocument.AFTER
+            )
+        if after is None:
+            raise _changed()
+        return bytes(after.raw)
+
+    def remove(self, collection: str, head: bytes) -> bool:
         """As Operations.remove; raises WriteConflict where it is not as `find` saw it."""
-        _require(super().remove(collection, document_id))
+        _require(super().remove(collection, head))
         return True
 
-    def _filter(self, collection: str, document_id: object, new: bytes) -> dict[str, Any]:
+    def _filter(self, collection: str, head: bytes, new: bytes) -> Mapping[str, Any]:
         before = self._read.get(collection)
         if before is None:
             raise _changed()
@@ -183,7 +182,19 @@ class ByValue(Operations):
                 "conditionally: it is compared by value, and both have to fit one command."
             )
         unchanged = {"$eq": ["$$ROOT", {"$literal": RawBSONDocument(before)}]}
-        return {"_id": document_id, "$expr": unchanged}
+        return {"$and": [RawBSONDocument(head), {"$expr": unchanged}]}
+
+
+@contextmanager
+def _unfit() -> Iterator[None]:
+    """Tell an update that the document does not take from a failure of the database."""
+    try:
+        yield
+    except driver.OperationFailure as error:
+        problem = unfit_update(error.code)
+        if problem is None:
+            raise
+        raise problem from error
 
 
 def _require(matched: int | bool) -> None:  # noqa: FBT001 — a count or a yes

@@ -19,7 +19,7 @@ from demijohn.documents.remove import remove_one, removed
 from demijohn.documents.replace import put_one, replaced
 from demijohn.documents.standalone import insert_once
 from demijohn.errors import BadParameter, NeedsReplicaSet
-from demijohn.formats.ids import from_segment
+from demijohn.formats.ids import value_from_segment
 from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Draft, read_draft
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
@@ -145,7 +145,7 @@ def _target(collection: str, segment: str) -> Target:
         request.environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeDecodeError:
         raise BadParameter("The path is not UTF-8.") from None
-    return Target(collection, from_segment(segment))
+    return Target(collection, value_from_segment(segment))
 
 
 def _check_name(collection: str) -> None:

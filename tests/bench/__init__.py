@@ -5,4 +5,6 @@
 (what it cost) and `counting` (whether all that was acknowledged is there) → `report`.
 
 ``python -m tests.bench.measure``: the service alone: ready time, memory, half-sent requests.
+
+``python -m tests.bench.writes``: what a condition and a key cost over the plain write.
 """

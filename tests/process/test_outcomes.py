@@ -52,7 +52,7 @@ def _insert(api: Api, value: object, **headers: str) -> Answer:
     return api.ask("POST", DOCUMENTS, json.dumps(value), {**JSON, **headers})
 
 
-@pytest.mark.parametrize("command", ["find", "findAndModify"])
+@pytest.mark.parametrize("command", ["find", "update"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_before_the_commit_nothing_is_written(
     api: Api, breaker: Breaker, stored: Any, command: str, moment: Moment
