@@ -167,10 +167,8 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--storage-path", type=Path, required=True)
-    # Taken, and passed over: the server behind has its own.
-    parser.add_argument("--log-level")
-    parser.add_argument("--config")
-    options = parser.parse_args()
+    # The other options of that server are passed over: the one behind has its own.
+    options, _ = parser.parse_known_args()
     options.storage_path.mkdir(parents=True, exist_ok=True)
     try:
         return asyncio.run(serve(options, take_lock(options.storage_path)))
