@@ -1,0 +1,117 @@
+"""What the pages on documents show is run as it stands, and has to come out as they show it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Starter
+from tests.support.api import Api
+from tests.support.checkout import readers_environ
+from tests.support.database import Database
+from tests.support.guide_reader import Reader
+from tests.support.guide_script import MARKERS, SHELL, Part, commands, read
+from tests.support.service import ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = ("documents.md", "versions.md", "idempotency.md")
+LOST = 3
+"""Answers that do not reach the client."""
+
+
+def _reader(directory: Path, port: int) -> Reader:
+    """Somebody in an empty directory, with the service at this port of the machine."""
+    place = directory / "reader"
+    place.mkdir()
+    here = {"127.0.0.1:5000": f"127.0.0.1:{port}"}
+    return Reader(place, readers_environ(directory), here=here, stand_ins={}, patience=60)
+
+
+def _part_with(page: str, text: str) -> Part:
+    (found,) = (part for part in read(REFERENCE / page) if text in part.body)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_example_says_what_it_is(page: str) -> None:
+    """Each shell block of the pages is run; there are some, with answers under their commands."""
+    blocks = [part for part in read(REFERENCE / page) if part.kind in SHELL]
+
+    assert blocks
+    assert [part.line for part in blocks if not MARKERS.fullmatch(part.marker)] == []
+    assert all(command.shown for part in blocks for command in commands(part.body)[1:])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_example_works_as_it_stands(
+    page: str, database: Database, own_service: Starter, tmp_path: Path
+) -> None:
+    """Whoever types a page's commands in their order gets the answers that it shows."""
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": page.partition(".")[0]}
+    service = own_service(settings)
+
+    _reader(tmp_path, service.port).follow_all(REFERENCE / page, read(REFERENCE / page))
+
+
+class Losing:
+    """A way to the service on which the first answers get lost: they have been sent by then."""
+
+    def __init__(self, target: int) -> None:
+        """Take the service's port."""
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.requests: list[bytes] = []
+
+    def run(self) -> None:
+        """Pass requests on, one connection after the other, until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                with client, socket.create_connection(("127.0.0.1", self._target)) as service:
+                    self._pass(client, service)
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _pass(self, client: socket.socket, service: socket.socket) -> None:
+        request = b""
+        # The program that is tried out asks for the connection to be closed after each answer.
+        while not request.endswith(b"}"):
+            request += client.recv(65_536)
+        self.requests.append(request)
+        service.sendall(request)
+        answer = b"".join(iter(lambda: service.recv(65_536), b""))
+        if len(self.requests) > LOST:
+            client.sendall(answer)
+
+
+@pytest.fixture
+def losing(database: Database, own_service: Starter) -> Iterator[Losing]:
+    """The way to a service with a database of its own."""
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": "losing"}
+    way = Losing(own_service(settings).port)
+    thread = threading.Thread(target=way.run)
+    thread.start()
+    yield way
+    way.close()
+    thread.join(30)
+
+
+def test_the_loop_writes_once_however_many_answers_are_lost(losing: Losing, tmp_path: Path) -> None:
+    """The program of the page sends the same bytes and key until it is told, and writes once."""
+    reader = _reader(tmp_path, losing.port)
+
+    reader.follow(_part_with("idempotency.md", "def send_once"))
+    reader.follow(_part_with("idempotency.md", "$ python3 send_once.py"))
+
+    assert len(losing.requests) == LOST + 1
+    assert len(set(losing.requests)) == 1
+    assert Api(f"http://127.0.0.1:{losing._target}").get("/data").json() == [{"item": "tea"}]
