@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demijohn.documents.change import Become, Changed, Decide, Plan, Target, change, decided
-from demijohn.documents.ids import check_same_id, id_of
+from demijohn.documents.ids import check_length, check_same_id, id_of
 from demijohn.documents.versions import Condition
 from demijohn.formats.bson_values import BINARY, DATE, OBJECT_ID, STRING
 from demijohn.formats.spelling import Draft, Spelling
@@ -18,12 +18,13 @@ def put_one(store: Store, target: Target, draft: Draft) -> Changed:
     """Replace the document, or create it; in one command where that tells enough.
 
     `before` of the result is what was there only where it had to be read; else a document of the
-    `_id` alone. Raises InvalidDocument, TooLarge, DuplicateKey, WriteConflict,
+    `_id` alone. Raises InvalidDocument, BadParameter, TooLarge, DuplicateKey, WriteConflict,
     DatabaseUnavailable, OutcomeUnknown.
     """
     if target.id.kind not in _ONE_SPELLING:
         return change(store, replaced(target, draft, Condition(), Spelling.PLAIN))
     check_same_id(draft.id, target.id)
+    check_length(target.id)
     document = draft.under(target.id)
     is_new = store.single.put(target.collection, target.head, draft.fields)
     return Changed(None if is_new else target.head, document)
@@ -39,7 +40,9 @@ def replaced(target: Target, draft: Draft, condition: Condition, spelling: Spell
 def _decision(target: Target, draft: Draft, condition: Condition, spelling: Spelling) -> Decide:
     def decide(before: bytes | None) -> Become:
         condition.check(before, spelling)
-        identity = target.id if before is None else id_of(before)
-        return Become(draft.under(identity))
+        if before is None:
+            check_length(target.id)
+            return Become(draft.under(target.id))
+        return Become(draft.under(id_of(before)))
 
     return decide

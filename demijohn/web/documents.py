@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import unquote_to_bytes
 
 from flask import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
@@ -38,7 +39,7 @@ class AnyPath(BaseConverter):
     """The rest of the path, whatever it is: slashes may be inside an id."""
 
     part_isolating = False
-    regex = ".*"
+    regex = "(?s:.*)"
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -142,10 +143,18 @@ def _carry_out(
 def _target(collection: str, segment: str) -> Target:
     _check_name(collection)
     try:
-        request.environ["PATH_INFO"].encode("latin-1").decode()
+        _raw_path().decode()
     except UnicodeDecodeError:
         raise BadParameter("The path is not UTF-8.") from None
     return Target(collection, value_from_segment(segment))
+
+
+def _raw_path() -> bytes:
+    """The path as it was sent: the server of `flask run` has replaced what is no UTF-8."""
+    sent: str | None = request.environ.get("RAW_URI")
+    if sent is None:
+        return bytes(request.environ["PATH_INFO"], "latin-1")
+    return unquote_to_bytes(sent.partition("?")[0])
 
 
 def _check_name(collection: str) -> None:

@@ -24,7 +24,7 @@ _OFFERS = {
 }
 _CHARSET = re.compile(r';\s*charset="?utf-?8"?', re.IGNORECASE)
 _KEY = re.compile(r'"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255})')
-_RETURN = re.compile(r'(?:^|[,;])\s*return\s*=\s*"?(minimal|representation)"?\s*(?=[,;]|$)')
+_RETURN = re.compile(r'(?:^|[,;])\s*(?i:return)\s*=\s*"?(minimal|representation)"?\s*(?=[,;]|$)')
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,17 @@ def stored(database: Database) -> Iterator[Documents]:
         yield collection
 
 
-@pytest.fixture
-def things(database: Database) -> Iterator[Things]:
-    """What lies in `flask_db.things`, as raw BSON, seen by another client; empty at first."""
+@pytest.fixture(scope="session")
+def raw_client(database: Database) -> Iterator[pymongo.MongoClient[RawBSONDocument]]:
+    """Another client of the database, to which documents are bytes."""
     client: pymongo.MongoClient[RawBSONDocument]
     with pymongo.MongoClient(database.uri, document_class=RawBSONDocument) as client:
-        collection = client["flask_db"]["things"]
-        collection.delete_many({})
-        yield collection
+        yield client
+
+
+@pytest.fixture
+def things(raw_client: pymongo.MongoClient[RawBSONDocument]) -> Things:
+    """What lies in `flask_db.things`, as raw BSON; empty at first."""
+    collection = raw_client["flask_db"]["things"]
+    collection.delete_many({})
+    return collection
