@@ -249,7 +249,11 @@ def _keep_id(tree: Tree, before: Members, operation: Operation) -> None:
     left_out = now is None and not operation.path
     if not (left_out or (now and same_plain(close(stored), close(now)))):
         raise Unfit("The id cannot be changed.", ())
-    tree.lead(_ID, stored)
+    if operation.path:
+        tree.replace((_ID,), stored)
+    else:
+        # MongoDB keeps the id first, and a whole document may have it anywhere.
+        tree.lead(_ID, stored)
 
 
 def _refusal(index: int, error: Unfit) -> InvalidPatch:

@@ -265,7 +265,8 @@ def _replaced_member(parent: Members, name: str, child: Child) -> Members:
 
 def _without(parent: Container, token: str, old: Child) -> Container:
     if isinstance(parent, Members):
-        rest = {name: each for name, each in parent.of.items() if name != token}
+        rest = dict(parent.of)
+        del rest[token]
         return Members(rest, parent.size - _member_size(token, old))
     at = pointer.position(token, len(parent.of))
     items = [*parent.of[:at], *parent.of[at + 1 :]]

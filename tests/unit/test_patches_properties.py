@@ -244,6 +244,16 @@ def test_levels_are_counted_exactly(document: dict[str, Any], data: st.DataObjec
         assert tree.levels(tree.at(path)) == height(find(now, path)) <= most_levels(tree.at(path))
 
 
+@pytest.mark.parametrize("levels", [1, 2, 50, 100])
+def test_the_bound_for_levels_is_one(levels: int) -> None:
+    """No value is deeper than its size lets it be: the bound is what the smallest one has."""
+    value: Any = {}
+    for _ in range(levels - 1):
+        value = {"": value}
+    smallest = from_python(value)
+    assert most_levels(smallest) == levels == Tree({}).levels(smallest)
+
+
 @given(OBJECTS, OBJECTS)
 def test_opened_containers_are_taken_too(document: dict[str, Any], value: dict[str, Any]) -> None:
     """A document with opened containers is patched as a closed one, and stays as it is."""
