@@ -19,7 +19,8 @@ from demijohn.errors import BadParameter, PreconditionFailed
 from demijohn.formats.spelling import Spelling
 
 DIGEST_BYTES = 24
-_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+_TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
+"""One of a list, with the empty elements around it, which are to be passed over (5.6.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
