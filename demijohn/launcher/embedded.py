@@ -183,7 +183,10 @@ class Database:
         command = [
             *(self._command, "--host", "127.0.0.1", "--port", str(port)),
             *("--storage-path", str(self._data.database), "--log-level", "WARNING"),
-            *("--config", str(self._data.config), "--cache-size", CACHE, *options),
+            *("--config", str(self._data.config), "--cache-size", CACHE),
+            # Else it does not journal the commit of a transaction, whatever `j` it is sent with,
+            # and a kill loses what was acknowledged in the 50 ms before.
+            *("--sync-on-commit", *options),
         ]
         with self._data.open_log() as output:
             self._process = subprocess.Popen(  # noqa: S603

@@ -43,6 +43,7 @@ class Database:
                     *self._program(),
                     *("--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"),
                     *("--storage-path", str(self.directory / "data"), "--config", str(config)),
+                    "--sync-on-commit",  # or a kill loses transactions, journaled or not
                 ],
                 cwd=self.directory,
                 env=clean_environ({}),
