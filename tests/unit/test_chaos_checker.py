@@ -229,7 +229,10 @@ def test_replays() -> None:
     end = (Document(D, ("a",)),)
     clean = judged(inserted("a", 0, made(D), BROKEN, again), end=end)
     assert clean.faults() == {}
-    assert clean.replays == 1
+    assert (clean.replays, clean.found_again) == (1, 0)
+    late = judged(inserted("a", 0, BROKEN, again), end=end)
+    assert late.faults() == {}
+    assert (late.replays, late.found_again) == (1, 1)
     for wrong in (
         made(D),
         replace(again, location=E),

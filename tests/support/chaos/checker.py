@@ -51,6 +51,8 @@ class Report:
     requests: int
     attempts: int
     replays: int
+    found_again: int
+    """Requests whose first answer was a replay: they had happened, and the answer got lost."""
     after_deletion: int
     """Replays to clients that asked after another's DELETE of the document had been answered."""
     acknowledged: int
@@ -63,6 +65,8 @@ class Report:
     happened: tuple[str, ...]
     inconsistent: tuple[str, ...]
     unexpected: tuple[str, ...]
+    codes: Counter[str]
+    """Of the attempts that were not acknowledged; `broken` for a connection that was."""
 
     @property
     def retries(self) -> int:
@@ -99,6 +103,7 @@ class Report:
             ("requests", self.requests),
             ("retries", self.retries),
             ("replays", self.replays),
+            ("of these, first answers", self.found_again),
             ("of these, deleted since", self.after_deletion),
             ("acknowledged", self.acknowledged),
             ("refused", self.refused),
@@ -110,6 +115,7 @@ class Report:
             ("refused, but happened", len(self.happened)),
             ("inconsistent replays", len(self.inconsistent)),
             ("unexpected answers", len(self.unexpected)),
+            ("not acknowledged", dict(self.codes.most_common())),
         ]
         return "\n".join(f"{name:<24}{value}" for name, value in rows)
 
@@ -124,6 +130,7 @@ def check(history: History, documents: Iterable[Document]) -> Report:
         requests=len(entries),
         attempts=len(attempts),
         replays=sum(each.replayed for each in attempts),
+        found_again=sum(each.answer is not None and each.answer.replayed for each in entries),
         after_deletion=sum(_after_deletion(world, each) for each in entries),
         acknowledged=sum(each.is_done for each in entries),
         refused=sum(each.is_denied for each in entries),
@@ -135,6 +142,7 @@ def check(history: History, documents: Iterable[Document]) -> Report:
         happened=tuple(_happened(world)),
         inconsistent=tuple(_inconsistent(entries)),
         unexpected=tuple(_unexpected(entries)),
+        codes=Counter(each.code or "broken" for each in attempts if not each.is_success),
     )
 
 
@@ -217,8 +225,8 @@ def _resurrected(world: _World) -> Iterator[str]:
 
 def _unbalanced(world: _World) -> Iterator[str]:
     for url, entries in world.at.items():
-        if any(each.request.effect is Effect.INSERT for each in entries):
-            continue  # told by its mark
+        if not any(each.request.effect in (Effect.PUT, Effect.CREATE) for each in entries):
+            continue  # its id is of the service's making, and it is told by its mark
         created = sum(each.answer is not None and each.answer.status == 201 for each in entries)
         deleted = sum(each.request.effect is Effect.DELETE and each.is_done for each in entries)
         unknown = [each.request.effect for each in entries if each.is_unknown]

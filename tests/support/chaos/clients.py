@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -39,6 +39,7 @@ WEIGHTS = {
     Effect.INCREMENT: 2,
     Effect.DELETE: 4,
 }
+"""How often each is sent, of their sum."""
 _JSON = "application/json"
 _PATCHES = {
     Effect.PUSH: "application/vnd.mongodb.update+json",
@@ -198,11 +199,19 @@ def _heard(sent: float, response: http.client.HTTPResponse, body: bytes) -> Atte
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a client chooses by chance, and which chance."""
+
+    seed: int
+    weights: Mapping[Effect, int] = field(default_factory=lambda: WEIGHTS)
+
+
 class Client(threading.Thread):
     """Sends requests at random until told to stop; then it finishes what it began."""
 
     def __init__(
-        self, name: str, place: Place, notebook: Notebook, seed: int, *, keyed: bool
+        self, name: str, place: Place, notebook: Notebook, ways: Ways, *, keyed: bool
     ) -> None:
         """Take what it writes into; `keyed` clients retry, the others never do."""
         super().__init__(name=name, daemon=True)
@@ -211,7 +220,8 @@ class Client(threading.Thread):
         self._line = Line(place.port)
         self._notebook = notebook
         self._place = place
-        self._random = random.Random(seed)
+        self._random = random.Random(ways.seed)
+        self._weights = ways.weights
         self._keyed = keyed
         self._count = 0
         self._again: list[Page] = []
@@ -252,16 +262,18 @@ class Client(threading.Thread):
             with self._notebook.in_flight():
                 attempt = self._line.send(request)
             self._notebook.add(page, attempt)
-            if attempt.is_decided or not self._keyed or not attempt.is_expected:
+            if attempt.is_decided or not attempt.is_expected:
+                return
+            time.sleep(self._random.uniform(0.02, 0.15))
+            if not self._keyed:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"never answered: {page.entry()}")
-            time.sleep(self._random.uniform(0.02, 0.15))
 
     def _next(self) -> Request:
         self._count += 1
         mark = f"{self.name}-{self._count}"
-        (effect,) = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        (effect,) = self._random.choices(list(self._weights), list(self._weights.values()))
         return Request(mark, effect, self._url(effect), self._keyed)
 
     def _url(self, effect: Effect) -> str | None:

@@ -103,7 +103,9 @@ class Separate:
         self._random = random.Random(seed)
         self._database = Database(directory)
         self._settings = {
-            "MONGODB_URI": self._database.uri,
+            # This server forgets when it is killed which writes the driver has sent before, so
+            # that one sent again meets its own document; mongod has those records on disk.
+            "MONGODB_URI": f"{self._database.uri}&retryWrites=false",
             "DEMIJOHN_WORKERS": "2",
             "DEMIJOHN_DATABASE_TIMEOUT": "5",
             **settings,
@@ -118,9 +120,13 @@ class Separate:
 
     def kill(self, what: str, note: Note) -> None:
         """`worker`, `service`, `database` or `both`; all but a worker are started again here."""
-        note(what)
         if what == "worker":
-            kill_one(self._running().workers(), self._random)
+            wait_until(self._running().workers, "a worker runs")
+            workers = self._running().workers()
+            note(what)
+            kill_one(workers, self._random)
+            return
+        note(what)
         if what in ("database", "both"):
             self._database.kill()
         if what in ("service", "both"):
@@ -144,7 +150,8 @@ class Separate:
         self._reader.close()
         if self._service is not None:
             self._service.kill()
-        self._database.stop()
+        # Killed workers may have left transactions open, and a proper end would wait for them.
+        self._database.kill()
 
     def _start(self) -> None:
         self._service = Service(self._directory, self._settings, ("--port", str(self.port)))

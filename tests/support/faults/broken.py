@@ -1,0 +1,106 @@
+"""The faults, each put in place of the right function before any other module imports it.
+
+Two writes that should be one have only a small gap between them, which a kill at a random instant
+seldom meets. So these builds wait there for some milliseconds: they are the same faults, found
+sooner.
+"""
+
+from __future__ import annotations
+
+import time
+
+import bson
+
+from demijohn.documents import idempotency, versions
+from demijohn.documents.change import Plan, change
+from demijohn.documents.idempotency import Keyed, find_record, is_decided
+from demijohn.documents.records import COLLECTION, Told
+from demijohn.errors import DuplicateKey, Problem
+from demijohn.store.documents import Store
+from tests.support import faults
+
+GAP = 0.15
+"""Seconds."""
+
+
+def put_in(fault: str) -> None:
+    """Break this process. Raises KeyError for a fault that there is not."""
+    {
+        faults.RECORD_AFTER_EFFECT: _put_in_record_after_effect,
+        faults.RECORD_BEFORE_EFFECT: _put_in_record_before_effect,
+        faults.VERSION_BY_VALUE: _put_in_version_by_value,
+    }[fault]()
+
+
+def _put_in_record_after_effect() -> None:
+    idempotency.once = _effect_then_record
+
+
+def _put_in_record_before_effect() -> None:
+    right = idempotency.once
+
+    def once(store: Store, keyed: Keyed, plan: Plan) -> Told:
+        return _record_then_effect(store, keyed, plan) or right(store, keyed, plan)
+
+    idempotency.once = once
+
+
+def _put_in_version_by_value() -> None:
+    right = versions.digest
+    versions.digest = lambda document: right(repr(_valued(bson.decode(document))).encode())
+
+
+def _effect_then_record(store: Store, keyed: Keyed, plan: Plan) -> Told:
+    """The effect is committed, then the record: a death in between forgets that it happened."""
+    record = find_record(store.single, keyed.key)
+    if record is not None and record.answer is not None:
+        return record.answer
+    try:
+        answer = keyed.tell(change(store, plan))
+    except Problem as problem:
+        if not is_decided(problem):
+            raise
+        answer = keyed.refuse(problem)
+    time.sleep(GAP)
+    return _recorded(store, keyed, answer)
+
+
+def _record_then_effect(store: Store, keyed: Keyed, plan: Plan) -> Told | None:
+    """The record is committed, then the effect: a death in between promises what never was.
+
+    None where the answer cannot be told before the effect.
+    """
+    record = find_record(store.single, keyed.key)
+    if record is not None and record.answer is not None:
+        return record.answer
+    try:
+        foreseen = store.transact(lambda operations: plan(operations).foreseen)
+    except Problem as problem:
+        if not is_decided(problem):
+            raise
+        return None
+    if foreseen is None:
+        return None
+    answer = _recorded(store, keyed, keyed.tell(foreseen))
+    if not answer.replayed:
+        time.sleep(GAP)
+        change(store, plan)
+    return answer
+
+
+def _recorded(store: Store, keyed: Keyed, answer: Told) -> Told:
+    try:
+        store.single.insert(COLLECTION, keyed.record(answer))
+    except DuplicateKey:
+        record = find_record(store.single, keyed.key)
+        return answer if record is None or record.answer is None else record.answer
+    return answer
+
+
+def _valued(value: object) -> object:
+    """The value with every number as a double, as MongoDB's own comparison takes them."""
+    if isinstance(value, dict):
+        return {name: _valued(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_valued(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
