@@ -186,13 +186,6 @@ def test_no_parameter_is_passed_over(api: Api, stored: Documents) -> None:
     assert stored.count_documents({}) == 0
 
 
-def test_idempotency_key_is_not_passed_over(api: Api, stored: Documents) -> None:
-    """The header's promise is refused as long as it can't be kept."""
-    answer = api.post("{}", Idempotency_Key="k")
-    assert (answer.status, answer.problem()) == (400, "idempotency-unsupported")
-    assert stored.count_documents({}) == 0
-
-
 def test_problems_have_pages(api: Api) -> None:
     """Each problem's `type` is a page that exists and can't run anything."""
     answer = api.get(api.get("/nope").json()["type"])
