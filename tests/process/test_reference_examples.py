@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Starter
-from tests.support.api import Api
+from tests.support.api import JSON, Api
 from tests.support.checkout import readers_environ
 from tests.support.database import Database
 from tests.support.guide_reader import Reader
 from tests.support.guide_script import MARKERS, SHELL, Part, commands, read
-from tests.support.service import ROOT
+from tests.support.service import ROOT, Service
 
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = ("documents.md", "versions.md", "idempotency.md")
@@ -58,12 +62,52 @@ def test_every_example_works_as_it_stands(
     _reader(tmp_path, service.port).follow_all(REFERENCE / page, read(REFERENCE / page))
 
 
+def _conditions() -> list[tuple[str, str, str]]:
+    """Method, condition and what the page says of the two, cell by cell."""
+    text = (REFERENCE / "versions.md").read_text(encoding="utf-8")
+    lines = text.partition("\n| Method |")[2].partition("\n\n")[0].splitlines()
+    heads, *rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    return [
+        (method, condition, cell)
+        for methods, *cells in rows[1:]
+        for method in re.findall(r"[A-Z]+", methods)
+        for condition, cell in zip(heads, cells, strict=True)
+    ]
+
+
+def _refusals(api: Api, method: str, condition: str, path: str) -> Iterator[int]:
+    """The statuses of 300 and more that the condition brings, by a fresh tag and by a stale one."""
+    name, _, value = condition.partition(": ")
+    for is_fresh, is_there in product((True, False), repeat=2):
+        tag = api.put(path, '{"n": 1}').headers["ETag"] if is_there else '"gone.p"'
+        value = value if value == "*" else (tag if is_fresh else '"stale.p"')
+        place = path.rpartition("/")[0] if method == "POST" else path
+        body = None if method in ("GET", "HEAD", "DELETE") else '{"n": 2}'
+        status = api.ask(method, place, body, {**JSON, name: value}).status
+        assert is_there or method in ("POST", "PUT") or status == 404
+        api.delete(path)
+        if status >= 300 and status != 404:
+            yield status
+
+
+@pytest.mark.parametrize(("method", "condition", "cell"), _conditions())
+def test_conditions_do_what_the_table_says(
+    service: Service, method: str, condition: str, cell: str
+) -> None:
+    """A cell names the statuses that the condition can bring to the method, and no other."""
+    with closing(Api(service.url)) as api:
+        path = f"/v1/collections/conditions/documents/{uuid.uuid4()}"
+        met = set(_refusals(api, method, condition, path))
+
+    assert met == set(map(int, re.findall(r"\b[34]\d\d\b", cell)))
+
+
 class Losing:
     """A way to the service on which the first answers get lost: they have been sent by then."""
 
     def __init__(self, target: int) -> None:
         """Take the service's port."""
-        self._target = target
+        self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.requests: list[bytes] = []
@@ -73,7 +117,7 @@ class Losing:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                with client, socket.create_connection(("127.0.0.1", self._target)) as service:
+                with client, socket.create_connection(("127.0.0.1", self.target)) as service:
                     self._pass(client, service)
 
     def close(self) -> None:
@@ -83,11 +127,11 @@ class Losing:
 
     def _pass(self, client: socket.socket, service: socket.socket) -> None:
         request = b""
-        # The program that is tried out asks for the connection to be closed after each answer.
         while not request.endswith(b"}"):
             request += client.recv(65_536)
         self.requests.append(request)
         service.sendall(request)
+        # The program asks for the connection to be closed after the answer, so that this ends.
         answer = b"".join(iter(lambda: service.recv(65_536), b""))
         if len(self.requests) > LOST:
             client.sendall(answer)
@@ -114,4 +158,5 @@ def test_the_loop_writes_once_however_many_answers_are_lost(losing: Losing, tmp_
 
     assert len(losing.requests) == LOST + 1
     assert len(set(losing.requests)) == 1
-    assert Api(f"http://127.0.0.1:{losing._target}").get("/data").json() == [{"item": "tea"}]
+    with closing(Api(f"http://127.0.0.1:{losing.target}")) as api:
+        assert api.get("/data").json() == [{"item": "tea"}]
