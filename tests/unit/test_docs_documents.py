@@ -233,6 +233,13 @@ def test_the_letters_of_tags() -> None:
     ]
 
 
+def test_every_method_has_its_conditions() -> None:
+    """What a cell says is asked of the service (tests/process/test_reference_examples.py)."""
+    methods = " ".join(cells[0] for cells in _table("versions.md", "Method"))
+
+    assert set(re.findall(r"[A-Z]+", methods)) == {*BY_METHOD, "HEAD"}
+
+
 def _rows_with_codes() -> Iterator[tuple[set[str], str]]:
     """The codes of problems in each row of what to do, and what to do."""
     for answer, _, action in _table("idempotency.md", "Answer"):
