@@ -46,10 +46,9 @@ class Become:
 
 @dataclass(frozen=True, slots=True)
 class Modify:
-    """The decision that MongoDB applies operators; `check` raises where the result won't do."""
+    """The decision that MongoDB applies these operators."""
 
     update: Mapping[str, Any]
-    check: Callable[[bytes], None]
 
 
 Decide = Callable[[bytes | None], Become | Modify]
@@ -87,7 +86,7 @@ def decided(target: Target, decide: Decide) -> Plan:
         before = operations.find(target.collection, target.head)
         decision = decide(before)
         if isinstance(decision, Modify):
-            return Step(None, lambda: _modify(operations, target, before, decision))
+            return Step(None, lambda: _modify(operations, target, before, decision.update))
         changed = Changed(before, decision.document)
         return Step(changed, lambda: _become(operations, target, changed))
 
@@ -95,11 +94,9 @@ def decided(target: Target, decide: Decide) -> Plan:
 
 
 def _modify(
-    operations: Operations, target: Target, before: bytes | None, decision: Modify
+    operations: Operations, target: Target, before: bytes | None, update: Mapping[str, Any]
 ) -> Changed:
-    after = operations.modify(target.collection, target.head, decision.update)
-    decision.check(after)
-    return Changed(before, after)
+    return Changed(before, operations.modify(target.collection, target.head, update))
 
 
 def _become(operations: Operations, target: Target, changed: Changed) -> Changed:

@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from demijohn.documents.change import Become, Decide, Modify, Plan, Target, decided
 from demijohn.documents.read import require
+from demijohn.documents.room import Room
 from demijohn.documents.versions import Condition
-from demijohn.errors import Fault, InvalidPatch, TooLarge
-from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode, open_document, to_python
+from demijohn.errors import TooLarge
+from demijohn.formats.bson_values import Node, encode, open_document
 from demijohn.formats.extended_in import parse_extended_value
-from demijohn.formats.json_faults import DEEP, LEVELS, is_deep
 from demijohn.formats.plain_in import parse_value
 from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Spelling
 from demijohn.patches import json_patch, merge, operators
@@ -26,13 +26,16 @@ Edit = Callable[[bytes], Become | Modify]
 """What a patch makes of a stored document. Raises InvalidPatch, TooLarge."""
 
 
-def patched(target: Target, edit: Edit, condition: Condition, spelling: Spelling) -> Plan:
+def patched(
+    target: Target, edit: Edit, condition: Condition, spelling: Spelling, room: Room
+) -> Plan:
     """The plan of a patch under a condition; its decision raises NotFound, and what `edit` does."""
 
     def decide(before: bytes | None) -> Become | Modify:
         document = require(before)
         condition.check(document, spelling)
-        return edit(document)
+        with room.holding(document):
+            return edit(document)
 
     decision: Decide = decide
     return decided(target, decision)
@@ -56,14 +59,20 @@ def _merging(patch: Node) -> Edit:
 
 def _read_json_patch(body: bytes) -> Edit:
     """RFC 6902. Raises MalformedJson, InvalidDocument, InvalidPatch."""
-    operations = json_patch.parse(parse_value(body))
+    # What plain JSON spells with a $ can be tested; json_patch sees to what would be stored.
+    operations = json_patch.parse(parse_value(body, any_keys=True))
     return lambda document: _becomes(json_patch.apply(open_document(document), operations))
 
 
 def _read_update(body: bytes) -> Edit:
     """MongoDB's update operators. Raises ForbiddenOperator too."""
     update = operators.check(parse_extended_value(body, operators=True))
-    return lambda _document: Modify(update, _check_depth)
+
+    def edit(document: bytes) -> Modify:
+        operators.check_levels(document, update)
+        return Modify(update)
+
+    return edit
 
 
 READERS = MappingProxyType(
@@ -86,11 +95,3 @@ def _becomes(members: dict[str, Node]) -> Become:
             f"{LARGEST_DOCUMENT:,}."
         )
     return Become(document)
-
-
-def _check_depth(document: bytes) -> None:
-    """Raise InvalidPatch where a document has become deeper than a new one may be."""
-    # Each level below the first has its type in the bytes.
-    levels = document.count(b"\x03") + document.count(b"\x04")
-    if levels >= LEVELS and is_deep(to_python(Value(DOCUMENT, document))):
-        raise InvalidPatch(DEEP, faults=(Fault("", DEEP),))

@@ -29,6 +29,7 @@ from demijohn.formats import bson_values
 from demijohn.formats.bson_values import Value
 from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
+from demijohn.store.operations import Operations
 
 
 def insert_once(
@@ -48,13 +49,13 @@ def insert_once(
     document = draft.under(id_of(head))
     try:
         store.single.insert(collection, document)
-        answer = keyed.tell(Changed(None, document))
     except Problem as problem:
         if not is_decided(problem):
             raise
-        is_done = begun is not None and isinstance(problem, DuplicateKey)
-        is_done = is_done and _is_ours(store, collection, draft, document)
-        answer = keyed.tell(Changed(None, document)) if is_done else keyed.refuse(problem)
+        is_taken = isinstance(problem, DuplicateKey) and problem.extra.get("fields") == ["_id"]
+        if not (is_taken and _is_ours(store, collection, draft, document, begun)):
+            return _refuse(store, keyed, keyed.refuse(problem))
+    answer = keyed.tell(Changed(None, document))
     store.single.replace(COLLECTION, keyed.key.head, keyed.record(answer))
     return answer
 
@@ -72,11 +73,30 @@ def _begin(store: Store, keyed: Keyed, head: bytes) -> records.Record | None:
     return None
 
 
-def _is_ours(store: Store, collection: str, draft: Draft, document: bytes) -> bool:
-    """Whether the document that is in the way was inserted by an attempt before this one.
+def _is_ours(
+    store: Store, collection: str, draft: Draft, document: bytes, begun: records.Record | None
+) -> bool:
+    """Whether the document under this id was inserted by another attempt at this request.
 
-    Nobody else knows an id that the service has made; of the client's own, equal bytes tell.
+    Nobody else knows an id that the service has made. Of the client's own equal bytes tell, and
+    that another attempt had begun.
     """
     if draft.id is None:
         return True
-    return store.single.find(collection, bson_values.encode({"_id": draft.id})) == document
+    return (
+        begun is not None
+        and store.single.find(collection, bson_values.encode({"_id": draft.id})) == document
+    )
+
+
+def _refuse(store: Store, keyed: Keyed, refusal: Told) -> Told:
+    """Record a refusal, where no other attempt was answered since; the answer that counts."""
+
+    def work(operations: Operations) -> Told:
+        record = find_record(operations, keyed.key)
+        if record is not None and record.answer is not None:
+            return record.answer
+        operations.replace(COLLECTION, keyed.key.head, keyed.record(refusal))
+        return refusal
+
+    return store.transact(work)

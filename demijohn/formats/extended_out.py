@@ -55,17 +55,17 @@ def render_value(value: Value, *, canonical: bool) -> bytes:
     leaves = _CANONICAL if canonical else _RELAXED
     if value.kind in leaves:
         return _spell(value, leaves)
-    out: list[bytes] = []
+    out = bytearray()
     open_values = [_open(value, leaves)]
     while open_values:
         for piece in open_values[-1]:
             if isinstance(piece, Value):
                 open_values.append(_open(piece, leaves))
                 break
-            out.append(piece)
+            out += piece
         else:
             open_values.pop()
-    return b"".join(out)
+    return bytes(out)
 
 
 def _spell(value: Value, leaves: Mapping[int, _Spell]) -> bytes:

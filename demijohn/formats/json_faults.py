@@ -84,13 +84,17 @@ def has_wide_integer(body: bytes) -> bool:
     )
 
 
-def find_faults(body: bytes) -> list[Fault]:
+def find_faults(body: bytes, *, any_keys: bool = False) -> list[Fault]:
     """Up to 20 keys and numbers that cannot be kept, in the order of the text.
 
-    `body` is JSON that parses, apart from numbers past the largest double, and is not nested
-    deeper than `LEVELS`. Of members with the same key only the last counts.
+    With `any_keys` up to 20 numbers. `body` is JSON that parses, apart from numbers past the
+    largest double, and is not nested deeper than `LEVELS`. Of members with the same key only the
+    last counts.
     """
-    return list(islice(_walk(parse_marked(body), ()), MOST_FAULTS))
+    faults = _walk(parse_marked(body), ())
+    if any_keys:
+        faults = (each for each in faults if each.detail not in (NUL_KEY, _DOLLAR_KEY))
+    return list(islice(faults, MOST_FAULTS))
 
 
 def parse_marked(body: bytes) -> Any:  # noqa: ANN401 - any JSON value

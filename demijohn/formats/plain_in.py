@@ -59,13 +59,15 @@ def parse_document(body: bytes) -> ParsedDocument:
     return ParsedDocument(id=_take_id(value), fields=value)
 
 
-def parse_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse_value(body: bytes, *, any_keys: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Parse any JSON text whose values may become part of a document, as those of a patch do.
 
+    `any_keys` lets keys pass that no document may have: the caller sees to them where it matters.
     Raises what `parse_document` does, apart from what concerns objects and ids.
     """
     value, is_exact = _parse_shallow(body)
-    _refuse(_faults(body, is_exact=is_exact, more=[]))
+    if not is_exact or json_faults.may_have_faults(body):
+        _refuse(json_faults.find_faults(body, any_keys=any_keys))
     return value
 
 

@@ -1,7 +1,7 @@
 """A bound on how much JSON is parsed at one time.
 
-The worst JSON costs 36 times its size in memory once parsed, so large bodies pass one after
-another: while one waits, its raw bytes are all that it costs.
+The worst plain JSON costs 36 times its size in memory once parsed, the worst Extended JSON 120
+times, so large bodies pass one after another: while one waits, its raw bytes are all that it costs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from demijohn.errors import Overloaded
 from demijohn.front.body import SMALL
 
 CAPACITY = 6 * 1024 * 1024
+EXTENDED_WEIGHT = 3
+"""Extended JSON costs that many times what plain JSON costs."""
 
 
 class Gate:
@@ -22,15 +24,20 @@ class Gate:
 
     def __init__(self, largest: int) -> None:
         """Let at least one body of the largest size through."""
-        self._free = max(largest, CAPACITY)
+        self._capacity = max(largest, CAPACITY)
+        self._free = self._capacity
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def passing(self, size: int, timeout: float) -> AsyncIterator[None]:
+    async def passing(
+        self, size: int, timeout: float, *, extended: bool = False
+    ) -> AsyncIterator[None]:
         """Hold room for a body of `size` bytes; raises Overloaded after `timeout` seconds."""
         if size <= SMALL:
             yield
             return
+        if extended:
+            size = min(size * EXTENDED_WEIGHT, self._capacity)
         await self._enter(size, timeout)
         try:
             yield

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from demijohn.documents.patch import UPDATE_TYPE
 from demijohn.edge.context import Admission, Context
 from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
 from demijohn.edge.operations import Operations
@@ -23,6 +24,7 @@ from demijohn.errors import (
     Problem,
     UnsupportedMediaType,
 )
+from demijohn.formats.spelling import EXTENDED_TYPE
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Chunks
 from demijohn.front.exchange import ClientGone, Exchange
@@ -127,7 +129,8 @@ class Shell:
         body = await self._read_body(request)
         patience = self._settings.queue_timeout
         try:
-            async with self._gate.passing(len(body), patience):
+            extended = _is_extended(request.headers)
+            async with self._gate.passing(len(body), patience, extended=extended):
                 answer = await self._bridge.answer(request.scope, body, request.context, patience)
         finally:
             self._bodies.held.give_back(len(body))
@@ -236,6 +239,12 @@ class _Request:
             headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
         )
         self.body_is_read = False
+
+
+def _is_extended(headers: dict[bytes, bytes]) -> bool:
+    """Whether the body is read as Extended JSON."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return kind.decode("latin-1") in (EXTENDED_TYPE, UPDATE_TYPE)
 
 
 def _check_head(request: _Request) -> None:

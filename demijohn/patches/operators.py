@@ -13,7 +13,17 @@ from types import MappingProxyType
 
 from bson.raw_bson import RawBSONDocument
 
-from demijohn.formats.bson_values import BOOLEAN, Node, Value, encode, to_python
+from demijohn.formats.bson_values import (
+    BOOLEAN,
+    DOCUMENT,
+    Node,
+    Value,
+    close_node,
+    encode,
+    open_node,
+    to_python,
+)
+from demijohn.formats.json_faults import DEEP, LEVELS, is_deep
 from demijohn.patches.conditions import check_condition
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import (
@@ -61,6 +71,28 @@ def check(update: Node) -> dict[str, RawBSONDocument]:
         name: RawBSONDocument(encode(members(argument, name, (name,))))
         for name, argument in update.items()
     }
+
+
+def check_levels(document: bytes, update: Mapping[str, RawBSONDocument]) -> None:
+    """Raise InvalidPatch where a checked update would make a document too deep.
+
+    Only `$rename` can, by what the document has at the old path: all else that is put somewhere
+    stands in the update, and was measured with it.
+    """
+    for source, target in update.get("$rename", {}).items():
+        moved = _at(document, source.split("."))
+        allowed = LEVELS - len(target.split("."))
+        if moved is not None and is_deep(to_python(close_node(moved)), allowed):
+            raise refusal(DEEP, ("$rename", source))
+
+
+def _at(document: bytes, path: list[str]) -> Node | None:
+    """What stands at a path of documents, None where nothing does."""
+    node: Node | None = Value(DOCUMENT, document)
+    for part in path:
+        opened = None if node is None else open_node(node)
+        node = opened.get(part) if isinstance(opened, dict) else None
+    return node
 
 
 def _operator(name: str, argument: Node) -> list[tuple[_Parts, Place]]:

@@ -44,6 +44,7 @@ _UNFIT = {
     2: "An operator cannot be applied to the value that the document has there.",
     9: "An operator has an argument that it does not take.",
     14: "An operator does not fit the type of the value that the document has there.",
+    15: "The document would be nested deeper than the database takes.",
     28: "A path leads through a value that has no fields.",
     40: "Two operators change the same path, or one a part of the other's.",
     52: "A field's name may not start with $ there.",
@@ -54,7 +55,7 @@ _UNFIT = {
     16837: "A path uses a position in an array, but there is no array to match.",
 }
 """Update operators that do not fit the document as it is: BadValue, FailedToParse, TypeMismatch,
-PathNotViable, ConflictingUpdateOperators and their kin; in our words."""
+Overflow, PathNotViable, ConflictingUpdateOperators and their kin; in our words."""
 _CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
 _IN_VAIN = "TransientTransactionError"

@@ -10,6 +10,7 @@ from demijohn.documents.change import Changed
 from demijohn.documents.idempotency import Keyed
 from demijohn.documents.ids import id_of
 from demijohn.documents.records import Headers, Key, Told
+from demijohn.documents.room import Room
 from demijohn.documents.versions import tag
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import Problem
@@ -30,6 +31,7 @@ class Teller:
 
     collection: str
     asked: Asked
+    room: Room
 
     def tell(self, changed: Changed) -> Told:
         """201 for one that was created, 200 for one that was changed, 204 for one that is gone."""
@@ -44,7 +46,7 @@ class Teller:
         return Told(
             status,
             (*headers, *self._applied(), _content_type(self.asked)),
-            self.asked.spelling.render(document),
+            self._render(document),
         )
 
     def read(self, document: bytes) -> Told:
@@ -52,8 +54,12 @@ class Teller:
         headers = self._headers(document)
         if self.asked.condition.is_fresh(document, self.asked.spelling):
             return Told(NOT_MODIFIED, headers, b"")
-        body = self.asked.spelling.render(document)
+        body = self._render(document)
         return Told(OK, (*headers, _content_type(self.asked)), body)
+
+    def _render(self, document: bytes) -> bytes:
+        with self.room.holding(document):
+            return self.asked.spelling.render(document)
 
     def _headers(self, document: bytes) -> Headers:
         return (("ETag", tag(document, self.asked.spelling)), VARY, PRIVATE)

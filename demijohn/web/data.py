@@ -85,7 +85,7 @@ def insert(services: Services) -> Response:
     refuse_parameters()
     body = read_body(JSON)
     asked = Asked(Spelling.PLAIN, Condition(), key=read_key(body))
-    teller = GuideTeller(COLLECTION, asked)
+    teller = GuideTeller(COLLECTION, asked, services.room)
     return documents.insert(services, teller, read_draft(body, extended=False))
 
 

@@ -62,7 +62,7 @@ def create(services: Services, collection: str) -> Response:
     if asked.condition.is_there:
         raise BadParameter("A collection has no version: If-Match and If-None-Match are for PUT.")
     draft = read_draft(body, extended=request.mimetype == EXTENDED_TYPE)
-    return insert(services, Teller(collection, asked), draft)
+    return insert(services, Teller(collection, asked, services.room), draft)
 
 
 def insert(services: Services, teller: Teller, draft: Draft) -> Response:
@@ -88,7 +88,9 @@ def read(services: Services, collection: str, segment: str) -> Response:
     target = _target(collection, segment)
     refuse_parameters()
     asked = read_asked()
-    return respond(services, Teller(collection, asked).read(read_one(services.store, target)))
+    return respond(
+        services, Teller(collection, asked, services.room).read(read_one(services.store, target))
+    )
 
 
 def put(services: Services, collection: str, segment: str) -> Response:
@@ -100,7 +102,10 @@ def put(services: Services, collection: str, segment: str) -> Response:
     draft = read_draft(body, extended=request.mimetype == EXTENDED_TYPE)
     plan = replaced(target, draft, asked.condition, asked.spelling)
     return _carry_out(
-        services, Teller(collection, asked), plan, lambda: put_one(services.store, target, draft)
+        services,
+        Teller(collection, asked, services.room),
+        plan,
+        lambda: put_one(services.store, target, draft),
     )
 
 
@@ -111,8 +116,8 @@ def patch_document(services: Services, collection: str, segment: str) -> Respons
     body = read_body(*patch.READERS)
     asked = read_asked(body)
     apply = patch.READERS[request.mimetype](body)
-    plan = patch.patched(target, apply, asked.condition, asked.spelling)
-    return _carry_out(services, Teller(collection, asked), plan)
+    plan = patch.patched(target, apply, asked.condition, asked.spelling, services.room)
+    return _carry_out(services, Teller(collection, asked, services.room), plan)
 
 
 def delete(services: Services, collection: str, segment: str) -> Response:
@@ -122,7 +127,10 @@ def delete(services: Services, collection: str, segment: str) -> Response:
     asked = read_asked()
     plan = removed(target, asked.condition, asked.spelling)
     return _carry_out(
-        services, Teller(collection, asked), plan, lambda: remove_one(services.store, target)
+        services,
+        Teller(collection, asked, services.room),
+        plan,
+        lambda: remove_one(services.store, target),
     )
 
 

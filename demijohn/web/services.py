@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bson import ObjectId
 from flask import request
 
+from demijohn.documents.room import Room
 from demijohn.edge.context import CONTEXT, Context
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
@@ -27,6 +28,7 @@ class Services:
     operations: Operations
     metrics: Metrics
     new_id: Callable[[], ObjectId] = ObjectId
+    room: Room = field(default_factory=Room)
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
 

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,27 @@ def test_a_retry_does_not_undo_a_deletion(api: Api, stored: Stored) -> None:
     assert api.ask("DELETE", first.headers["Location"]).status == 204
     _assert_replay(first, _post(api, PLACES[1], {"n": 1}, "a"))
     assert stored["data"].count_documents({}) == 0
+
+
+def test_many_at_one_time(api: Api, stored: Stored) -> None:
+    """One key from many clients at once: one document, and no answer names another."""
+    start = threading.Barrier(8)
+
+    def post(_: int) -> Answer:
+        start.wait()
+        return _post(api, PLACES[1], {"n": 1}, "a")
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(post, range(8)))
+    assert {each.status for each in answers} <= {201, 409}
+    assert {each.problem() for each in answers if each.status == 409} <= {"idempotency-in-progress"}
+    (document,) = stored["data"].find()
+    told = {each.headers["Location"] for each in answers if each.status == 201}
+    assert told == {f"{PLACES[1]}/{document['_id']}"}
+    _assert_replay(
+        next(each for each in answers if "Idempotency-Replayed" not in each.headers),
+        _post(api, PLACES[1], {"n": 1}, "a"),
+    )
 
 
 @pytest.mark.parametrize("has_document", [True, False])

@@ -326,3 +326,12 @@ def test_a_patch_is_refused_like_a_document() -> None:
         assert [fault.pointer for fault in caught.value.faults] == [pointer]
     with pytest.raises(MalformedJson):
         parse_value(b"[1,]")
+
+
+def test_any_keys() -> None:
+    """A caller that sees to the keys itself gets them, and still no number that is not exact."""
+    assert parse_value(b'[{"$numberDouble":"NaN"}]', any_keys=True) == [{"$numberDouble": "NaN"}]
+    many = b"[" + b'{"$a":1},' * 30 + b"18446744073709551616]"
+    with pytest.raises(InvalidDocument) as caught:
+        parse_value(many, any_keys=True)
+    assert [fault.pointer for fault in caught.value.faults] == ["/30"]

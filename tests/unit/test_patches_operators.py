@@ -251,6 +251,22 @@ def test_depth_is_bounded() -> None:
     assert refused({"$push": {".".join("a" * 40): {"$each": [value]}}}).startswith("/$push/a.a")
 
 
+@pytest.mark.parametrize("parts", [1, 98, 99])
+def test_what_is_renamed_may_not_become_too_deep(parts: int) -> None:
+    """The value at the old path has levels of its own, here two, which the update does not tell."""
+    body = json.dumps({"$rename": {"a.b": ".".join("x" * parts)}}).encode()
+    update = operators.check(parse_extended_value(body, operators=True))
+    deep = bson.encode({"a": {"b": [[1]]}})
+    operators.check_levels(bson.encode({"a": {"b": 1}}), update)
+    operators.check_levels(bson.encode({"a": {"c": [[1]]}}), update)
+    if parts <= 98:
+        operators.check_levels(deep, update)
+        return
+    with pytest.raises(InvalidPatch) as caught:
+        operators.check_levels(deep, update)
+    assert [fault.pointer for fault in caught.value.faults] == ["/$rename/a.b"]
+
+
 def test_a_long_name_is_not_repeated() -> None:
     """A refusal does not send the client's own text back at any length."""
     with pytest.raises(ForbiddenOperator) as caught:
