@@ -10,7 +10,7 @@ from demijohn.web.openapi.problems import READING, STORING, WRITING
 from demijohn.web.openapi.vocabulary import ref
 
 _TAG = r'(W/)?"[\x21\x23-\x7e]*"'
-_TAGS: Schema = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
+_TAGS: Schema = {"anyOf": [{"const": "*"}, {"type": "string", "pattern": rf"^{_TAG}(, ?{_TAG})*$"}]}
 _KEY = r"[!#-+\--~]{1,255}"
 
 COLLECTION = Parameter(

@@ -40,6 +40,11 @@ ACCEPT_ENCODING = Header(
     {"const": "identity"},
 )
 ETAG = Header("ETag", "A strong entity tag.", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'})
+ACCEPT = Header(
+    "Accept",
+    "Which media types a body may have (RFC 9110, section 15.5.16).",
+    {"type": "string", "minLength": 1},
+)
 VERSION = Header(
     "ETag",
     (

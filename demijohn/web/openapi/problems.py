@@ -35,6 +35,7 @@ from demijohn.errors import (
     problem_classes,
 )
 from demijohn.web.openapi.headers import (
+    ACCEPT,
     ACCEPT_ENCODING,
     ALLOW,
     NO_STORE,
@@ -114,7 +115,7 @@ _RECORDED = frozenset(
 _HEADERS: dict[type[Problem], tuple[Header, ...]] = {
     MethodNotAllowed: (ALLOW,),
     PreconditionFailed: (optional(VERSION),),
-    UnsupportedMediaType: (optional(ACCEPT_ENCODING),),
+    UnsupportedMediaType: (optional(ACCEPT), optional(ACCEPT_ENCODING)),
 }
 
 

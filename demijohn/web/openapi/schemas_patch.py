@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from demijohn.web.openapi.operation import Schema
-from demijohn.web.openapi.vocabulary import KEY, map_of, matching, ref
+from demijohn.web.openapi.schemas_extended import NUMERIC
+from demijohn.web.openapi.vocabulary import KEY, closed, map_of, matching, ref
 
 MOST_OPERATIONS = 100
 _POINTER = matching("^(/([^/~]|~[01])*)*$")
 _PATH = matching(r"^(?!_id(\.|$))[^$.\x00][^.\x00]*(\.(\$\[\]|[^$.\x00][^.\x00]*))*$")
 _ANY = ref("ExtendedValue")
+_OPERAND = ref("Operand")
+_OPERANDS: Schema = {"type": "array", "items": _OPERAND}
 _LIST: Schema = {"type": "array", "items": _ANY}
+_WHOLE: Schema = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+_DIRECTION: Schema = {"enum": [1, -1]}
+_ORDER: Schema = {"anyOf": [_DIRECTION, {**map_of(_DIRECTION, _PATH), "minProperties": 1}]}
+_MODIFIERS = ("$slice", "$sort", "$position")
+_CONDITION: Schema = {
+    "type": "object",
+    "description": (
+        "Operators on the element. `$all`, `$and`, `$elemMatch`, `$mod`, `$nor`, `$not`, `$or`, "
+        "`$size` and `$type` are let through too, and a query of the element's members."
+    ),
+    "minProperties": 1,
+    "properties": {
+        **dict.fromkeys(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte"), _OPERAND),
+        **dict.fromkeys(("$in", "$nin"), _OPERANDS),
+        "$exists": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
 
 
 def _step(names: tuple[str, ...], **members: Schema) -> Schema:
@@ -30,18 +51,35 @@ def _by_path(values: Schema) -> Schema:
 _OPERATORS: dict[str, Schema] = {
     "$set": _by_path(_ANY),
     "$unset": _by_path(_ANY),
-    "$inc": _by_path({"type": "number"}),
-    "$mul": _by_path({"type": "number"}),
+    "$inc": _by_path(NUMERIC),
+    "$mul": _by_path(NUMERIC),
     "$min": _by_path(_ANY),
     "$max": _by_path(_ANY),
     "$rename": _by_path(_PATH),
-    "$currentDate": _by_path({"const": True}),
-    "$push": _by_path(_ANY),
-    "$addToSet": _by_path(_ANY),
+    "$currentDate": _by_path(
+        {"anyOf": [{"const": True}, closed(_type={"enum": ["date", "timestamp"]})]}
+    ),
+    "$push": _by_path(
+        {
+            "anyOf": [
+                _ANY,
+                closed(_MODIFIERS, _each=_LIST, _slice=_WHOLE, _sort=_ORDER, _position=_WHOLE),
+            ]
+        }
+    ),
+    "$addToSet": _by_path({"anyOf": [_ANY, closed(_each=_LIST)]}),
     "$pop": _by_path({"enum": [1, -1]}),
-    "$pull": _by_path(_ANY),
+    "$pull": _by_path({"anyOf": [_OPERAND, _CONDITION]}),
     "$pullAll": _by_path(_LIST),
-    "$bit": _by_path({"type": "object", "minProperties": 1, "maxProperties": 1}),
+    "$bit": _by_path(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": dict.fromkeys(("and", "or", "xor"), _WHOLE),
+            "additionalProperties": False,
+        }
+    ),
 }
 
 PATCHES: dict[str, Schema] = {
