@@ -17,10 +17,8 @@ No two ids share a segment. Numbers are exact in their type (`{"$numberInt":"5"}
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import quote
-
-from bson.errors import BSONError
 
 from demijohn.errors import BadParameter, InvalidDocument, MalformedJson
 from demijohn.formats.bson_values import (
@@ -28,8 +26,6 @@ from demijohn.formats.bson_values import (
     OBJECT_ID,
     STRING,
     Value,
-    from_python,
-    to_python,
 )
 from demijohn.formats.extended_in import parse_extended_id
 from demijohn.formats.extended_out import render_value
@@ -47,7 +43,7 @@ class Unaddressable(ValueError):
     """
 
 
-def value_to_segment(document_id: Value) -> str:
+def to_segment(document_id: Value) -> str:
     """The percent-encoded path segment of an id. Raises Unaddressable, InternalError."""
     refusal = id_refusal(document_id)
     if refusal is not None:
@@ -58,7 +54,7 @@ def value_to_segment(document_id: Value) -> str:
     return quote(text, safe="")
 
 
-def value_from_segment(segment: str) -> Value:
+def from_segment(segment: str) -> Value:
     """The id that a segment, already percent-decoded, names, with its exact type.
 
     Any Extended JSON that `extended_in` reads is read, relaxed forms too. Raises BadParameter for
@@ -72,32 +68,6 @@ def value_from_segment(segment: str) -> Value:
         return _read(segment)
     except (MalformedJson, InvalidDocument, UnicodeEncodeError):
         _refuse()
-
-
-def to_segment(document_id: object) -> str:
-    """The segment of an id in the types of the `bson` package.
-
-    Raises Unaddressable for null, booleans, arrays, regular expressions, and objects with a key
-    that starts with `$`, references (DBRef) among them: MongoDB refuses all but the first two
-    as `_id`, and the API those.
-    """
-    try:
-        return value_to_segment(from_python(document_id))
-    except (BSONError, OverflowError, UnicodeError):
-        raise Unaddressable("The id has no BSON spelling.") from None
-
-
-def from_segment(segment: str) -> Any:  # noqa: ANN401 - any BSON value
-    """The id that a segment names in the types of the `bson` package.
-
-    The old Symbol becomes the string that MongoDB takes for equal. Raises BadParameter as
-    `value_from_segment` does, and for what has no type of its own there.
-    """
-    value = value_from_segment(segment)
-    document_id = to_python(value)
-    if not isinstance(document_id, str) and from_python(document_id) != value:
-        _refuse()
-    return document_id
 
 
 def _spell(document_id: Value) -> str:

@@ -19,11 +19,10 @@ import orjson
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
-from demijohn.errors import Fault, TooLarge
+from demijohn.errors import Fault
 from demijohn.formats import json_faults
 from demijohn.formats.id_values import LONGEST_ID
 from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
-from demijohn.settings import LARGEST_DOCUMENT
 
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 
@@ -71,20 +70,12 @@ def parse_value(body: bytes, *, any_keys: bool = False) -> Any:  # noqa: ANN401 
     return value
 
 
-def encode(parsed: ParsedDocument, document_id: object) -> bytes:
-    """BSON of the document under the given id: `_id` first, then the fields in their order.
-
-    Raises TooLarge past the 16 MiB that MongoDB takes, InvalidDocument for what BSON refuses.
-    """
+def encode_fields(fields: dict[str, Any]) -> bytes:
+    """BSON of a document's fields, in their order. Raises InvalidDocument for what BSON refuses."""
     try:
-        raw = bson.encode({"_id": document_id, **parsed.fields})
+        return bson.encode(fields)
     except (BSONError, OverflowError, UnicodeError, RecursionError):
         raise invalid([Fault("", "The document has no BSON spelling.")]) from None
-    if len(raw) > LARGEST_DOCUMENT:
-        raise TooLarge(
-            f"The document is {len(raw):,} bytes of BSON; MongoDB takes {LARGEST_DOCUMENT:,}."
-        )
-    return raw
 
 
 def _parse_shallow(body: bytes) -> tuple[Any, bool]:

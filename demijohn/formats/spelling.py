@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-import bson
-from bson.errors import BSONError
-
-from demijohn.errors import InvalidDocument, TooLarge
+from demijohn.errors import TooLarge
 from demijohn.formats import extended_in, extended_out, plain_in, plain_out
 from demijohn.formats.bson_values import LENGTH, Value, encode, from_python
 from demijohn.settings import LARGEST_DOCUMENT
@@ -71,11 +67,6 @@ def read_draft(body: bytes, *, extended: bool) -> Draft:
         parsed = extended_in.parse_extended(body)
         return Draft(parsed.id, encode(parsed.fields))
     plain = plain_in.parse_document(body)
-    return Draft(None if plain.id is None else from_python(plain.id), _encode(plain.fields))
-
-
-def _encode(fields: dict[str, Any]) -> bytes:
-    try:
-        return bson.encode(fields)
-    except (BSONError, OverflowError, UnicodeError, RecursionError):
-        raise InvalidDocument("The document has no BSON spelling.") from None
+    return Draft(
+        None if plain.id is None else from_python(plain.id), plain_in.encode_fields(plain.fields)
+    )

@@ -14,7 +14,7 @@ from demijohn.documents.room import Room
 from demijohn.documents.versions import tag
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import Problem
-from demijohn.formats.ids import value_to_segment
+from demijohn.formats.ids import to_segment
 from demijohn.web.negotiation import Asked
 from demijohn.web.problems import to_response
 from demijohn.web.services import Services, current_context
@@ -72,7 +72,7 @@ class Teller:
 
 def locate(collection: str, document: bytes) -> str:
     """The address of exactly this document."""
-    return f"/v1/collections/{collection}/documents/{value_to_segment(id_of(document))}"
+    return f"/v1/collections/{collection}/documents/{to_segment(id_of(document))}"
 
 
 def minimal(answer: Told) -> Told:

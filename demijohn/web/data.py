@@ -15,7 +15,7 @@ from demijohn.formats.spelling import Spelling, read_draft
 from demijohn.web import documents
 from demijohn.web.answers import CREATED, Teller, locate
 from demijohn.web.document_operations import IDEMPOTENCY_KEY
-from demijohn.web.negotiation import Asked, read_key
+from demijohn.web.negotiation import Asked, read_key, refuse_conditions
 from demijohn.web.openapi.headers import LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
 from demijohn.web.openapi.problems import READING, STORING
@@ -83,6 +83,7 @@ def insert(services: Services) -> Response:
     """Keep one JSON object: 201 and where it is."""
     require_acceptable(JSON)
     refuse_parameters()
+    refuse_conditions()
     body = read_body(JSON)
     asked = Asked(Spelling.PLAIN, Condition(), key=read_key(body))
     teller = GuideTeller(COLLECTION, asked, services.room)

@@ -20,11 +20,11 @@ from demijohn.documents.remove import remove_one, removed
 from demijohn.documents.replace import put_one, replaced
 from demijohn.documents.standalone import insert_once
 from demijohn.errors import BadParameter, NeedsReplicaSet
-from demijohn.formats.ids import value_from_segment
+from demijohn.formats.ids import from_segment
 from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Draft, read_draft
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
-from demijohn.web.negotiation import Asked, read_asked
+from demijohn.web.negotiation import Asked, read_asked, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import read_body, refuse_parameters
 from demijohn.web.services import Services
@@ -58,9 +58,8 @@ def create(services: Services, collection: str) -> Response:
     _check_name(collection)
     refuse_parameters()
     body = read_body(*DOCUMENT_TYPES)
+    refuse_conditions()
     asked = read_asked(body)
-    if asked.condition.is_there:
-        raise BadParameter("A collection has no version: If-Match and If-None-Match are for PUT.")
     draft = read_draft(body, extended=request.mimetype == EXTENDED_TYPE)
     return insert(services, Teller(collection, asked, services.room), draft)
 
@@ -154,7 +153,7 @@ def _target(collection: str, segment: str) -> Target:
         _raw_path().decode()
     except UnicodeDecodeError:
         raise BadParameter("The path is not UTF-8.") from None
-    return Target(collection, value_from_segment(segment))
+    return Target(collection, from_segment(segment))
 
 
 def _raw_path() -> bytes:

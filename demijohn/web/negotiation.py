@@ -56,6 +56,13 @@ def read_asked(body: bytes = b"") -> Asked:
     )
 
 
+def refuse_conditions() -> None:
+    """Raise BadParameter for a condition where there is nothing that has a version."""
+    for name in ("If-Match", "If-None-Match"):
+        if name in request.headers:
+            raise BadParameter(f"{name} is for one document; a collection has no version.")
+
+
 def read_key(body: bytes) -> Key | None:
     """The request's Idempotency-Key, None without one. Raises BadParameter.
 

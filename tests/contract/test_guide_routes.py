@@ -195,3 +195,11 @@ def test_a_request_right_after_head(api: Api, stored: Documents) -> None:
     for _ in range(30):
         assert api.ask("HEAD", "/data").status == 200
         assert api.get("/data").json() == [{"a": 1}]
+
+
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+def test_a_condition_is_not_passed_over(api: Api, stored: Documents, name: str) -> None:
+    """A collection has no version, so a condition on an insert is refused, and nothing kept."""
+    answer = api.post('{"n":1}', **{name: "*"})
+    assert (answer.status, answer.problem()) == (400, "bad-parameter")
+    assert stored.count_documents({}) == 0

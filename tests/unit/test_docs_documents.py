@@ -22,7 +22,7 @@ from demijohn.formats import bson_values as bv
 from demijohn.formats.bson_values import Value, elements, encode, from_python
 from demijohn.formats.extended_in import parse_extended_id
 from demijohn.formats.id_values import LONGEST_ID
-from demijohn.formats.ids import value_from_segment, value_to_segment
+from demijohn.formats.ids import from_segment, to_segment
 from demijohn.formats.json_faults import LEVELS, MOST_FAULTS
 from demijohn.formats.spelling import Spelling
 from demijohn.patches import conditions, json_patch, operators
@@ -145,8 +145,8 @@ def test_ids_in_paths(cells: list[str]) -> None:
     written, segment = cells
     document_id = parse_extended_id(written.encode())
 
-    assert unquote(value_to_segment(document_id)) == segment
-    assert value_from_segment(segment) == document_id
+    assert unquote(to_segment(document_id)) == segment
+    assert from_segment(segment) == document_id
 
 
 @pytest.mark.parametrize("cells", _table("documents.md", "BSON"), ids=lambda cells: cells[0])

@@ -14,7 +14,9 @@ import bson
 import pytest
 
 from demijohn.errors import InvalidDocument, MalformedJson
-from demijohn.formats.plain_in import encode, parse_document
+from demijohn.formats.bson_values import from_python
+from demijohn.formats.plain_in import ParsedDocument, encode_fields, parse_document
+from demijohn.formats.spelling import Draft
 
 ACCEPTED_VALUES: list[tuple[bytes, Any]] = [
     (b"null", None),
@@ -190,6 +192,11 @@ EITHER_VALUES = [
     b"[" * 100_000 + b"]" * 100_000,
 ]
 """The standard leaves these to the parser: here JSON, but not to be kept (422)."""
+
+
+def encode(parsed: ParsedDocument, document_id: object) -> bytes:
+    """The document as it is stored under an id."""
+    return Draft(None, encode_fields(parsed.fields)).under(from_python(document_id))
 
 
 def as_member(value: bytes) -> bytes:

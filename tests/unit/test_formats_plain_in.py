@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from demijohn.errors import InvalidDocument, MalformedJson, TooLarge
 from demijohn.formats import json_faults
-from demijohn.formats.plain_in import ParsedDocument, encode, parse_document, parse_value
+from demijohn.formats.bson_values import from_python
+from demijohn.formats.plain_in import ParsedDocument, encode_fields, parse_document, parse_value
+from demijohn.formats.spelling import Draft
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 KEYS = st.text(max_size=6).filter(lambda key: "\0" not in key and not key.startswith("$"))
@@ -28,6 +30,11 @@ VALUES = st.recursive(
     max_leaves=15,
 )
 DOCUMENTS = st.dictionaries(KEYS.filter(lambda key: key != "_id"), VALUES, max_size=5)
+
+
+def encode(parsed: ParsedDocument, document_id: object) -> bytes:
+    """The document as it is stored under an id."""
+    return Draft(None, encode_fields(parsed.fields)).under(from_python(document_id))
 
 
 def pointers(body: bytes) -> list[str]:
