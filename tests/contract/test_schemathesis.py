@@ -1,0 +1,115 @@
+"""schemathesis makes requests of what the description says, all checks on: it finds nothing.
+
+Requests that fit the description and requests that do not, alone and in a row along the links:
+what was created must be there until it is deleted, and then not. `tests.support.schemathesis_hooks`
+has the few things that only look like failures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.database import Database
+from tests.support.service import Service, clean_environ
+
+MISSING = {"X-Missing": {"required": True, "schema": {"type": "string"}}}
+WRONG_SCHEMA = {"application/json": {"schema": {"type": "array"}}}
+
+
+@pytest.fixture(scope="module")
+def lone_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service on a database of its own: hundreds of collections come into being."""
+    database = Database(tmp_path_factory.mktemp("database")).start()
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "1"}
+    service = Service(tmp_path_factory.mktemp("service"), settings)
+    try:
+        yield service.started()
+    finally:
+        service.kill()
+        database.kill()  # to end in good order takes it long with so many collections
+
+
+def _explore(
+    source: str, directory: Path, examples: int, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis with every check and phase it has, the same requests each time."""
+    settings = {"SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", "NO_COLOR": "1"}
+    if "SCALE" in os.environ:
+        settings["SCALE"] = os.environ["SCALE"]
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", source),
+        *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"),
+        *("--max-examples", str(examples), "--generation-deterministic"),
+        *("--report-json-path", "report.json", *options),
+    ]
+    environ = clean_environ(settings)
+    return subprocess.run(
+        command, cwd=directory, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def _finds_nothing(service: Service, directory: Path, examples: int) -> None:
+    """Fail where it finds something, or has not really asked for everything."""
+    ended = _explore(f"{service.url}/openapi.json", directory, examples)
+    assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
+    report: dict[str, Any] = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    print({name: report[name] for name in ("operations", "test_cases", "filtered")})
+    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert {phase["status"] for phase in report["phases"].values()} == {"success"}
+    accepted = {
+        operation: sum(phase["accepted"] for phase in phases.values())
+        for operation, phases in report["valid_rates"].items()
+    }
+    assert [operation for operation, count in accepted.items() if not count] == []
+
+
+def test_it_finds_nothing(lone_service: Service, tmp_path: Path) -> None:
+    """Each request is answered as the description says, and good ones are carried out."""
+    _finds_nothing(lone_service, tmp_path, 15)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_it_finds_nothing_in_many_requests(
+    lone_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with everything that the description has, and for longer."""
+    monkeypatch.setenv("SCALE", os.environ.get("SCALE", "1"))
+    _finds_nothing(lone_service, tmp_path, int(300 * float(os.environ["SCALE"])))
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "fault"),
+    [
+        ("/livez", "get", lambda answers: answers.pop("200")),
+        ("/livez", "get", lambda answers: answers["200"]["headers"].update(MISSING)),
+        ("/readyz", "get", lambda answers: answers["200"].update(content=WRONG_SCHEMA)),
+    ],
+    ids=["a status", "a header", "a schema"],
+)
+def test_it_finds_what_is_wrong(
+    lone_service: Service,
+    tmp_path: Path,
+    path: str,
+    method: str,
+    fault: Callable[[dict[str, Any]], object],
+) -> None:
+    """The control: a description that the service does not keep is noticed."""
+    api = Api(lone_service.url)
+    document = api.get("/openapi.json").json()
+    api.close()
+    fault(document["paths"][path][method]["responses"])
+    (tmp_path / "openapi.json").write_text(json.dumps(document), encoding="utf-8")
+    ended = _explore("openapi.json", tmp_path, 1, "--url", lone_service.url, "--include-path", path)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["failures"]
