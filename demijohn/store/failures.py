@@ -33,6 +33,8 @@ _UNAUTHORIZED = frozenset({13, 18, 8000})
 _OUT_OF_SPACE = frozenset({14031, 12})
 """OutOfDiskSpace, and the code that older servers give for it."""
 _VALIDATION = 121
+_UNTAKEN = frozenset({2, 22})
+"""BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999."""
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary and their kin."""
@@ -145,6 +147,9 @@ def _refused(code: int | None) -> Problem:
         return DatabaseUnavailable("The database is out of space.")
     if code in _TOO_LARGE:
         return TooLarge("The document is larger than the database takes.")
+    if code in _UNTAKEN:
+        fault = Fault("", "it holds a value, such as a date, that the database has no room for")
+        return InvalidDocument("The database does not take the document.", faults=(fault,))
     if code == _VALIDATION:
         fault = Fault("", "the collection's own validator in the database refuses it")
         return InvalidDocument("The document does not fit its collection.", faults=(fault,))

@@ -82,6 +82,8 @@ def test_every_driver_exception_is_mapped(kind: type[BaseException], writes: boo
         (189, "database-unavailable", "outcome-unknown"),
         (1, "database-unavailable", "outcome-unknown"),
         (121, "invalid-document", "invalid-document"),
+        (2, "invalid-document", "invalid-document"),
+        (22, "invalid-document", "invalid-document"),
         (10334, "too-large", "too-large"),
         (112, "write-conflict", "write-conflict"),
         (251, "outcome-unknown", "outcome-unknown"),
