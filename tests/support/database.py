@@ -65,10 +65,13 @@ class Database:
         if self._process is None:
             return
         self.resume()
-        self._process.terminate()
-        try:
-            wait_until(self._has_ended, "the database ends", timeout=15)
-        except TimedOutError:
+        for _ in range(15):
+            # A signal that another of its threads takes does not wake its main one: once more.
+            self._process.terminate()
+            with contextlib.suppress(TimedOutError):
+                wait_until(self._has_ended, "the database ends", timeout=1)
+                break
+        else:
             self._process.kill()
         self._process.wait()
         self._process = None
