@@ -30,7 +30,7 @@ SOAK = Size(kills=KILLS * 60, pause=1.0)
 CONTROL = Size(
     kills=("worker", "service", "database"),
     unkeyed=0,
-    weights={Effect.INSERT: 4, Effect.APPEND: 1},
+    weights={Effect.INSERT: 1},
 )
 """Nothing is deleted or replaced, so that each fault that happens shows."""
 Opened = Callable[[Stage], Stage]
@@ -81,7 +81,6 @@ def test_killed_anywhere(tmp_path: Path, opened: Opened, size: Size) -> None:
     report = played(opened(Separate(tmp_path, {}, SEED)), size)
     check_kept(report, size)
     assert report.codes["database-unavailable"] + report.codes["outcome-unknown"] > 0
-    assert report.after_deletion > 0
 
 
 @pytest.mark.parametrize(

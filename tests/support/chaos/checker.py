@@ -21,7 +21,7 @@ inconsistent K was sent again after its answer, and got another answer, or its o
 unexpected   an answer that this traffic cannot have: 400, 422, 500, …
 ===========  ==================================================================================
 
-Increments leave no mark. They go to documents that are never wiped once the counting has begun, and
+Increments leave no mark. They go to documents that are made once and never replaced or deleted, and
 are counted: fewer than acknowledged are lost, more than acknowledged and unknown are doubled.
 """
 

@@ -23,10 +23,12 @@ from typing import Protocol
 from tests.support.chaos.history import Attempt, Effect, Entry, Kill, Request, Sighting
 
 COLLECTION = "/v1/collections/data/documents"
-SHARED = (f"{COLLECTION}/shared-0", f"{COLLECTION}/shared-1")
-"""Changed by everyone, never replaced or deleted: every mark and every increment stays."""
 GENERATION = 80
 """Requests after which other documents are replaced and deleted: what the last ones did stays."""
+SHARED_FOR = 10
+"""Generations for which everyone changes the same two documents, which are never replaced or
+deleted: each mark and each increment stays. Not for longer, since a replay of an answer of more
+than 64 KiB has no body."""
 PATIENCE = 90.0
 """Seconds in which a request must be answered: a hang, past that."""
 WEIGHTS = {
@@ -232,29 +234,25 @@ class Client(threading.Thread):
             while not self.stopping.is_set():
                 self._step()
             for page in self._again:
-                self.settle(page)
+                self._settle(page)
         except BaseException as error:  # noqa: BLE001 - the driver raises it in its own thread
             self.failure = error
         finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close its connection."""
-        self._line.close()
+            self._line.close()
 
     def _step(self) -> None:
         if self._again and self._random.random() < 0.2:
-            self.settle(self._again.pop(self._random.randrange(len(self._again))))
+            self._settle(self._again.pop(self._random.randrange(len(self._again))))
             return
         page = self._notebook.page(self._next())
-        self.settle(page)
+        self._settle(page)
         entry = page.entry()
         if entry.request.effect is Effect.INSERT and entry.is_done and entry.url:
             self._notebook.inserted.append(entry.url)
         if self._keyed and self._random.random() < 0.3:
             self._again.append(page)
 
-    def settle(self, page: Page) -> None:
+    def _settle(self, page: Page) -> None:
         """Send the request until this time's answer is decided; without a key, once."""
         request = spelled(page.request)
         deadline = time.monotonic() + PATIENCE
@@ -280,12 +278,18 @@ class Client(threading.Thread):
         if effect is Effect.INSERT:
             return None
         if effect is Effect.INCREMENT:
-            return self._random.choice(SHARED)
+            return self._shared()
+        if effect is Effect.CREATE and self._random.random() < 0.4:
+            return self._shared()  # whoever is first makes it
         if effect is Effect.DELETE and self._random.random() < 0.5:
             return self._inserted() or self._changing()
         if effect in _PATCHES and self._random.random() < 0.5:
-            return self._random.choice(SHARED)
+            return self._shared()
         return self._changing()
+
+    def _shared(self) -> str:
+        block = self._notebook.generation() // SHARED_FOR
+        return f"{COLLECTION}/shared-{self._random.randrange(2)}-{block}"
 
     def _changing(self) -> str:
         """A document that is replaced and deleted at this time: its own, or one of many clients.

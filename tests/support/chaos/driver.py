@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.chaos.checker import Report, check
-from tests.support.chaos.clients import PATIENCE, SHARED, WEIGHTS, Client, Notebook, Ways
-from tests.support.chaos.history import Effect, History, Request
+from tests.support.chaos.clients import PATIENCE, WEIGHTS, Client, Notebook, Ways
+from tests.support.chaos.history import Effect, History
 from tests.support.chaos.stage import Stage
 
 PROGRESS = 12
@@ -37,7 +37,6 @@ def run(stage: Stage, size: Size, seed: int) -> Report:
     """Play a run to its end. Raises what a client met that it could not note down."""
     notebook = Notebook()
     chooser = random.Random(seed)
-    _make_shared(stage, notebook)
     clients = [
         Client(
             f"c{number}",
@@ -57,13 +56,6 @@ def run(stage: Stage, size: Size, seed: int) -> Report:
         _end(clients)
     history = History(notebook.entries(), tuple(notebook.kills), tuple(notebook.sightings))
     return check(history, stage.documents())
-
-
-def _make_shared(stage: Stage, notebook: Notebook) -> None:
-    maker = Client("maker", stage, notebook, Ways(0), keyed=True)
-    for number, url in enumerate(SHARED):
-        maker.settle(notebook.page(Request(f"maker-{number}", Effect.PUT, url)))
-    maker.close()
 
 
 def _kill_all(stage: Stage, notebook: Notebook, size: Size, chooser: random.Random) -> None:
