@@ -100,8 +100,7 @@ def _names(tags: Tags, document: bytes | None, *, weakly: bool) -> bool:
     if tags.any:
         return True
     named = tags.strong | tags.weak if weakly else tags.strong
-    mine = digest(document)
-    return any(each.rpartition(".")[0] == mine for each in named)
+    return not named.isdisjoint(tag(document, each).strip('"') for each in Spelling)
 
 
 def _failed(name: str, document: bytes | None, spelling: Spelling) -> PreconditionFailed:

@@ -28,6 +28,8 @@ REPLICA_SET = "secantus"
 PAUSE = 0.05
 """Seconds between two looks at whether it accepts connections yet, or has ended."""
 STOP_TIMEOUT = 10.0
+ASK_AGAIN = 1.0
+"""Seconds after which a server that has not ended is sent its signal again."""
 CACHE = "256M"
 """Of the database's own default, 1 GiB, a laptop has other uses for most."""
 log = structlog.get_logger()
@@ -52,6 +54,7 @@ class Database:
         self._backoff = Backoff(first=0.2, most=10.0)
         self._since = 0.0
         self._due = 0.0
+        self._ask_again = 0.0
         self._step: Callable[[float], float] = self._begin
 
     def uri(self) -> str:
@@ -122,8 +125,7 @@ class Database:
         """Ending, so that it can start with a login."""
         code = self._code()
         if code is None and now < self._due:
-            # This server waits in accept(), two seconds long unless somebody connects.
-            _accepts(self._open_port)
+            self._ask_to_end(self._open_port, now)
             return now + PAUSE
         if code != 0:
             # It does not flush a new user before it closes: after a kill there may be none.
@@ -170,7 +172,7 @@ class Database:
     def _stopping(self, now: float) -> float:
         if self._process is not None and self._process.poll() is None:
             if now < self._due:
-                _accepts(self._port)
+                self._ask_to_end(self._port, now)
                 return now + PAUSE
             log.error("database did not stop and was killed", pid=self._process.pid)
             self._process.kill()
@@ -209,7 +211,19 @@ class Database:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
         self._due = now + STOP_TIMEOUT
+        self._ask_again = now + ASK_AGAIN
         self._step = step
+
+    def _ask_to_end(self, port: int, now: float) -> None:
+        """Wake a server that is to end.
+
+        It waits in accept(), two seconds long unless somebody connects, and where its main thread
+        sleeps just then the first signal may be lost on it.
+        """
+        _accepts(port)
+        if now >= self._ask_again and self._process is not None:
+            self._process.terminate()
+            self._ask_again = now + ASK_AGAIN
 
     def _check_alive(self) -> None:
         if self._code() is not None:

@@ -79,6 +79,8 @@ def test_if_match() -> None:
         assert _passes(given, ONE)
         assert not _passes(given, OTHER)
         assert not _passes(given, None)
+    for unknown in (f'"{digest(ONE)}"', f'"{digest(ONE)}.z"', f'"{digest(ONE)}.p.p"'):
+        assert not _passes(Condition(match=parse_tags("If-Match", unknown)), ONE)
     weak = Condition(match=parse_tags("If-Match", f"W/{tag(ONE, P)}"))
     assert not _passes(weak, ONE)
     anything = Condition(match=Tags(any=True))
