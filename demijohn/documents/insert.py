@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bson import ObjectId
 
 from demijohn.documents.change import Changed, Plan, Step
+from demijohn.errors import DuplicateKey, OutcomeUnknown
 from demijohn.formats.bson_values import Value, from_python
 from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
@@ -22,12 +23,19 @@ def identify(draft: Draft, new_id: Callable[[], ObjectId]) -> bytes:
     return draft.under(identity)
 
 
-def insert_one(store: Store, collection: str, document: bytes) -> Changed:
-    """Insert a document; returns after a majority has acknowledged it from its journals.
+def insert_one(store: Store, collection: str, document: bytes, draft: Draft) -> Changed:
+    """Insert the document made of a draft, once a majority has acknowledged it from its journals.
 
     Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
     """
-    store.single.insert(collection, document)
+    try:
+        store.single.insert(collection, document)
+    except DuplicateKey as problem:
+        if draft.id is None and problem.extra.get("fields") == ["_id"]:
+            # Nobody else has made that id: the driver has sent the insert a second time, to a
+            # server that no longer knew of the first.
+            raise OutcomeUnknown("The write was sent twice, and may have happened.") from problem
+        raise
     return Changed(None, document)
 
 

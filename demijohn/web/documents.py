@@ -70,7 +70,7 @@ def insert(services: Services, teller: Teller, draft: Draft) -> Response:
     key = teller.asked.key
     if key is None:
         return respond(
-            services, teller.tell(insert_one(services.store, teller.collection, document))
+            services, teller.tell(insert_one(services.store, teller.collection, document, draft))
         )
     request_ = keyed(services, key, teller)
     if services.store.has_transactions:

@@ -7,9 +7,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import bson
 import pymongo
 import pytest
+from bson import ObjectId
 
+from demijohn.documents.ids import id_of
+from demijohn.documents.insert import identify, insert_one
+from demijohn.errors import DuplicateKey, OutcomeUnknown
+from demijohn.formats.spelling import Draft
+from demijohn.settings import Settings
+from demijohn.store.documents import Store
+from demijohn.telemetry.metrics import Metrics
 from tests.conftest import Starter
 from tests.support.api import JSON, Answer, Api
 from tests.support.breaker import Breaker, Moment
@@ -119,3 +128,23 @@ def test_with_a_key_a_retry_is_safe(
     again = _insert(api, {"x": 1}, **key)
     assert again.status == 201
     assert stored.count_documents({"x": 1}) == 1
+
+
+def test_an_id_of_the_service_is_nobody_elses(database: Database, stored: Any) -> None:
+    """A second insert under an id that the service made is its own: the outcome is unknown.
+
+    A driver that sends an insert again, to a server that has forgotten the first, meets this. An id
+    of the client's own is a duplicate.
+    """
+    store = Store(database.uri, Settings(), Metrics())
+    draft = Draft(None, bson.encode({"n": 1}))
+    document = identify(draft, ObjectId)
+    try:
+        insert_one(store, "outcomes", document, draft)
+        with pytest.raises(OutcomeUnknown):
+            insert_one(store, "outcomes", document, draft)
+        with pytest.raises(DuplicateKey):
+            insert_one(store, "outcomes", document, Draft(id_of(document), draft.fields))
+    finally:
+        store.close()
+    assert stored.count_documents({}) == 1
