@@ -9,6 +9,7 @@ import os
 import re
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 from schemathesis import Case, HookContext, Response
@@ -20,6 +21,8 @@ BY_DATA = frozenset({"precondition-failed", "invalid-patch"})
 """Problems that requests can meet which are fine by themselves: whether a tag is the document's
 version, and a patch fits the document, is not in the description."""
 KEPT_TYPES = frozenset({"$oid", "$numberLong", "$date"})
+DOCUMENTS = "/v1/collections/{collection}/documents"
+ANY_VERSION = {"header.If-Match": "*", "header.If-None-Match": '"another"'}
 KEY = re.compile(r"[!#-+\--~]{1,255}")
 PRECONDITION_FAILED, UNPROCESSABLE = 412, 422
 
@@ -34,15 +37,25 @@ def read_extended(_context: object, response: Response) -> object:
 
 @schemathesis.hook
 def before_load_schema(_context: HookContext, raw_schema: dict[str, Any]) -> None:
-    """Have the links of new documents take the id from `Location`, which is right for every id.
-
-    OpenAPI has no words for a part of a header, so the description itself takes `_id`.
-    """
+    """Have requests in a row show that what was created is there, and what was deleted is not."""
     if "SCALE" not in os.environ:
         _leave_out_types(raw_schema["components"]["schemas"])
-    posted = raw_schema["paths"]["/v1/collections/{collection}/documents"]["post"]
-    for link in posted["responses"]["201"]["links"].values():
+    paths = raw_schema["paths"]
+    _follow_location(paths[DOCUMENTS]["post"]["responses"]["201"]["links"])
+    deleted = paths[f"{DOCUMENTS}/{{id}}"]["delete"]["responses"]["204"]
+    itself = {name: f"$request.path.{name}" for name in ("collection", "id")}
+    deleted["links"] = {"readDocument": {"operationId": "readDocument", "parameters": itself}}
+
+
+def _follow_location(links: dict[str, Any]) -> None:
+    """Have the links of new documents take the id from `Location`, which is right for every id.
+
+    OpenAPI has no words for a part of a header, so the description itself takes `_id`. And a 404
+    for a new document is a failure only where the link says every parameter of the request.
+    """
+    for link in links.values():
         link["parameters"]["id"] = "$response.header.Location#regex:/documents/(.+)$"
+    links["readDocument"]["parameters"].update(ANY_VERSION)
 
 
 def _leave_out_types(schemas: dict[str, Any]) -> None:
@@ -89,9 +102,23 @@ def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any])
     is_good = case.meta is not None and case.meta.generation.mode.is_positive
     if is_good and case.method in ("PUT", "PATCH") and isinstance(case.body, dict):
         case.body = {name: each for name, each in case.body.items() if name != "_id"}
+    if is_good and case.method == "POST":
+        _be_new(case)
     conditions = [case.headers.get(name) for name in ("If-Match", "If-None-Match")]
     if is_good and conditions == ["*", "*"]:
         del case.headers["If-Match" if case.method == "PUT" else "If-None-Match"]
+
+
+def _be_new(case: Case[Any]) -> None:
+    """Have a row of requests begin with a new document, whose id a URL has to escape.
+
+    With a key it could be the same as in an earlier row, in which its document was deleted since.
+    """
+    if case.meta is None or case.meta.phase.name != "stateful":
+        return
+    case.headers.pop("Idempotency-Key", None)
+    if isinstance(case.body, dict) and case.body:
+        case.body = {**case.body, "_id": f"{uuid4()}/%2F?é#"}
 
 
 @schemathesis.hook
