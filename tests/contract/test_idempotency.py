@@ -136,6 +136,10 @@ def test_a_key_belongs_to_one_request(api: Api, things: Things) -> None:
     for kind in (PLAIN, EJSON):
         answer = send(api, (*plain[:2], kind, plain[3]), key)
         assert answer.problem() == "idempotency-key-reused"
+    raw, json_body, key = lying_in(things), WRITES["merge json"][1], new_key()
+    assert send(api, json_body, key).status == 200
+    assert send(api, ("PUT", *json_body[1:]), key).problem() == "idempotency-key-reused"
+    assert lying_in(things) == raw
 
 
 def test_what_can_be_a_key(api: Api, things: Things) -> None:

@@ -126,6 +126,7 @@ MISFITS = (
     ('{"op":"move","from":"/l","path":"/l/0"}', 0),
     ('{"op":"remove","path":"/l/01"}', 0),
     ('{"op":"add","path":"/b","value":1},{"op":"spam","path":"/b"}', 1),
+    ('{"op":"Remove","path":"/n"}', 0),
     ('{"op":"add","path":"b","value":1}', 0),
     ('{"op":"add","path":"/b"}', 0),
     ('{"op":"add","path":"/b","value":1},{"op":"replace","path":"","value":[1]}', 1),
