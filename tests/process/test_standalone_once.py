@@ -115,7 +115,7 @@ def test_a_cut_attempt_is_finished(attempts: Attempts, own_id: Value | None) -> 
     """Cut before the document is there: the retry inserts it, under the id that was noted."""
     with pytest.raises(CutError):
         attempts.post(own_id, _cut)
-    noted = bson.decode(attempts.records.find_one({})["head"])  # type: ignore[index]
+    noted = bson.decode(attempts.records.find_one({})["intended"])  # type: ignore[index]
     assert attempts.documents.count_documents({}) == 0
     assert attempts.post(own_id).status == 201
     assert attempts.documents.find_one() == {**noted, "n": 1}

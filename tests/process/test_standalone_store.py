@@ -66,7 +66,7 @@ class Case:
                 between()
             write(attempt)
 
-        self.store.transact(work)
+        self.store.as_one(work)
 
 
 def _case(database: Database) -> Iterator[Case]:
