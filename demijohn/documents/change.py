@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from demijohn.formats.bson_values import Value, encode
+from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
-from demijohn.store.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Target:
     id: Value
 
     @property
-    def head(self) -> bytes:
+    def where(self) -> bytes:
         """The `_id` as a document of its own, by which the store finds the document."""
         return encode({"_id": self.id})
 
@@ -66,44 +66,44 @@ class Step:
     carry_out: Callable[[], Changed]
 
 
-Plan = Callable[[Operations], Step]
-"""Reads, decides, and says what is to be written, all by the operations that it is given."""
+Plan = Callable[[Attempt], Step]
+"""Reads, decides, and says what is to be written, all in the attempt that it is given."""
 
 
 def change(store: Store, plan: Plan) -> Changed:
     """Carry a plan out as one.
 
     Raises what its decision raises, DuplicateKey, WriteConflict, TooLarge, DatabaseUnavailable,
-    OutcomeUnknown.
+    DeadlineExceeded, OutcomeUnknown.
     """
-    return store.transact(lambda operations: plan(operations).carry_out())
+    return store.as_one(lambda attempt: plan(attempt).carry_out())
 
 
 def decided(target: Target, decide: Decide) -> Plan:
     """The plan that a decision on a document makes."""
 
-    def plan(operations: Operations) -> Step:
-        before = operations.find(target.collection, target.head)
+    def plan(attempt: Attempt) -> Step:
+        before = attempt.find(target.collection, target.where)
         decision = decide(before)
         if isinstance(decision, Modify):
-            return Step(None, lambda: _modify(operations, target, before, decision.update))
+            return Step(None, lambda: _modify(attempt, target, before, decision.update))
         changed = Changed(before, decision.document)
-        return Step(changed, lambda: _become(operations, target, changed))
+        return Step(changed, lambda: _become(attempt, target, changed))
 
     return plan
 
 
 def _modify(
-    operations: Operations, target: Target, before: bytes | None, update: Mapping[str, Any]
+    attempt: Attempt, target: Target, before: bytes | None, update: Mapping[str, Any]
 ) -> Changed:
-    return Changed(before, operations.modify(target.collection, target.head, update))
+    return Changed(before, attempt.modify(target.collection, target.where, update))
 
 
-def _become(operations: Operations, target: Target, changed: Changed) -> Changed:
+def _become(attempt: Attempt, target: Target, changed: Changed) -> Changed:
     if changed.before is None and changed.after is not None:
-        operations.insert(target.collection, changed.after)
+        attempt.insert(target.collection, changed.after)
     elif changed.after is None and changed.before is not None:
-        operations.remove(target.collection, target.head)
+        attempt.remove(target.collection, target.where)
     elif changed.after is not None and changed.after != changed.before:
-        operations.replace(target.collection, target.head, changed.after)
+        attempt.replace(target.collection, target.where, changed.after)
     return changed

@@ -52,8 +52,8 @@ from demijohn.errors import (
     Problem,
     WriteConflict,
 )
+from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
-from demijohn.store.operations import Operations
 
 SERVER_ERROR = 500
 
@@ -75,21 +75,21 @@ class Keyed:
 def once(store: Store, keyed: Keyed, plan: Plan) -> Told:
     """Carry the plan out, or give back what was answered when it was.
 
-    Raises IdempotencyKeyReused, IdempotencyInProgress, WriteConflict, DatabaseUnavailable,
-    OutcomeUnknown.
+    Raises NeedsReplicaSet, IdempotencyKeyReused, IdempotencyInProgress, WriteConflict,
+    DatabaseUnavailable, DeadlineExceeded, OutcomeUnknown.
     """
     store.expire(COLLECTION, "at", KEPT)
     try:
-        return store.transact(lambda operations: _attempt(operations, keyed, plan))
+        return store.transact(lambda attempt: _attempt(attempt, keyed, plan))
     except Problem as problem:
         if not is_decided(problem):
             raise
         return _record_refusal(store, keyed, keyed.refuse(problem))
 
 
-def find_record(operations: Operations, key: Key) -> Record | None:
+def find_record(attempt: Attempt, key: Key) -> Record | None:
     """The key's record, if there is one. Raises IdempotencyKeyReused."""
-    stored = operations.find(COLLECTION, key.head)
+    stored = attempt.find(COLLECTION, key.where)
     if stored is None:
         return None
     record = records.decode(stored)
@@ -104,37 +104,39 @@ def is_decided(problem: Problem) -> bool:
     return problem.status < SERVER_ERROR and not isinstance(problem, passing)
 
 
-def _attempt(operations: Operations, keyed: Keyed, plan: Plan) -> Told:
-    record = find_record(operations, keyed.key)
+def _attempt(attempt: Attempt, keyed: Keyed, plan: Plan) -> Told:
+    record = find_record(attempt, keyed.key)
     if record is not None and record.answer is not None:
         return record.answer
-    step = plan(operations)
+    step = plan(attempt)
     foreseen = None if step.foreseen is None else keyed.tell(step.foreseen)
-    _begin(operations, keyed.record(foreseen))
+    _begin(attempt, keyed.record(foreseen))
     changed = step.carry_out()
     if foreseen is not None:
         return foreseen
     answer = keyed.tell(changed)
-    operations.replace(COLLECTION, keyed.key.head, keyed.record(answer))
+    attempt.replace(COLLECTION, keyed.key.where, keyed.record(answer))
     return answer
 
 
-def _begin(operations: Operations, record: bytes) -> None:
+def _begin(attempt: Attempt, record: bytes) -> None:
     try:
-        operations.insert(COLLECTION, record)
+        attempt.insert(COLLECTION, record)
     except (WriteConflict, DuplicateKey) as problem:
-        raise IdempotencyInProgress(
-            "A request with this Idempotency-Key is being carried out."
-        ) from problem
+        raise _in_progress() from problem
+
+
+def _in_progress() -> IdempotencyInProgress:
+    return IdempotencyInProgress("A request with this Idempotency-Key is being carried out.")
 
 
 def _record_refusal(store: Store, keyed: Keyed, answer: Told) -> Told:
     try:
         store.single.insert(COLLECTION, keyed.record(answer))
-    except DuplicateKey:
+    except DuplicateKey as problem:
         # Another request with this key was decided in the meantime, and that is the first.
         record = find_record(store.single, keyed.key)
         if record is None or record.answer is None:
-            raise
+            raise _in_progress() from problem
         return record.answer
     return answer

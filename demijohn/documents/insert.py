@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bson import ObjectId
 
 from demijohn.documents.change import Changed, Plan, Step
 from demijohn.errors import DuplicateKey, OutcomeUnknown
-from demijohn.formats.bson_values import Value, from_python
+from demijohn.formats.bson_values import OBJECT_ID, Value
 from demijohn.formats.spelling import Draft
+from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
-from demijohn.store.operations import Operations
 
 
-def identify(draft: Draft, new_id: Callable[[], ObjectId]) -> bytes:
-    """The document as it will be stored: under its own `_id`, or a new ObjectId where it has none.
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """A document that is to be inserted, and the id that it gets, its own or a new one."""
 
-    Raises TooLarge.
-    """
-    identity: Value = draft.id or from_python(new_id())
-    return draft.under(identity)
+    collection: str
+    draft: Draft
+    id: Value
+
+    @property
+    def document(self) -> bytes:
+        """The document as it will be stored. Raises TooLarge."""
+        return self.draft.under(self.id)
 
 
-def insert_one(store: Store, collection: str, document: bytes, draft: Draft) -> Changed:
-    """Insert the document made of a draft, once a majority has acknowledged it from its journals.
+def insertion(collection: str, draft: Draft, new_id: Callable[[], ObjectId]) -> Insertion:
+    """The insertion of a draft under its own `_id`, or a new ObjectId where it has none."""
+    identity = draft.id or Value(OBJECT_ID, new_id().binary)
+    return Insertion(collection, draft, identity)
+
+
+def insert_one(store: Store, insertion: Insertion) -> Changed:
+    """Insert the document; returns once a majority has acknowledged it from its journals.
 
     Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
     """
+    document = insertion.document
     try:
-        store.single.insert(collection, document)
+        store.single.insert(insertion.collection, document)
     except DuplicateKey as problem:
-        if draft.id is None and problem.extra.get("fields") == ["_id"]:
+        if insertion.draft.id is None and problem.extra.get("fields") == ["_id"]:
             # Nobody else has made that id: the driver has sent the insert a second time, to a
             # server that no longer knew of the first.
             raise OutcomeUnknown("The write was sent twice, and may have happened.") from problem
@@ -39,16 +52,17 @@ def insert_one(store: Store, collection: str, document: bytes, draft: Draft) -> 
     return Changed(None, document)
 
 
-def inserted(collection: str, document: bytes) -> Plan:
-    """The plan of an insert, for what has to be written together with it."""
+def inserted(insertion: Insertion) -> Plan:
+    """The plan of an insert, for what has to be written together with it. Raises TooLarge."""
+    changed = Changed(None, insertion.document)
 
-    def plan(operations: Operations) -> Step:
-        changed = Changed(None, document)
-
-        def carry_out() -> Changed:
-            operations.insert(collection, document)
-            return changed
-
-        return Step(changed, carry_out)
+    def plan(attempt: Attempt) -> Step:
+        return Step(changed, carry_out=lambda: _insert(attempt, insertion.collection, changed))
 
     return plan
+
+
+def _insert(attempt: Attempt, collection: str, changed: Changed) -> Changed:
+    assert changed.after is not None
+    attempt.insert(collection, changed.after)
+    return changed

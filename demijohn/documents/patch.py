@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import MappingProxyType
 
-from demijohn.documents.change import Become, Decide, Modify, Plan, Target, decided
+from demijohn.documents.change import Become, Modify, Plan, Target, decided
 from demijohn.documents.read import require
 from demijohn.documents.room import Room
 from demijohn.documents.versions import Condition
 from demijohn.errors import TooLarge
-from demijohn.formats.bson_values import Node, encode, open_document
-from demijohn.formats.extended_in import parse_extended_value
+from demijohn.formats import media_types
+from demijohn.formats.bson_values import Node, encode, from_python, open_document
+from demijohn.formats.extended_in import (
+    EMPTY_TIMESTAMP,
+    EMPTY_TIMESTAMP_FAULT,
+    parse_extended_value,
+)
 from demijohn.formats.plain_in import parse_value
-from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Spelling
+from demijohn.formats.spelling import Spelling
 from demijohn.patches import json_patch, merge, operators
-from demijohn.patches.given import from_json
+from demijohn.patches.faults import refusal
 from demijohn.settings import LARGEST_DOCUMENT
 
-MERGE_TYPE = "application/merge-patch+json"
-JSON_PATCH_TYPE = "application/json-patch+json"
-UPDATE_TYPE = "application/vnd.mongodb.update+json"
-
+_DOLLAR_KEPT = (
+    "MongoDB replaces no document by one whose own key starts with $, as this one's does; update "
+    "operators can change it."
+)
 Edit = Callable[[bytes], Become | Modify]
 """What a patch makes of a stored document. Raises InvalidPatch, TooLarge."""
 
@@ -37,13 +42,12 @@ def patched(
         with room.holding(document):
             return edit(document)
 
-    decision: Decide = decide
-    return decided(target, decision)
+    return decided(target, decide)
 
 
 def _read_merge(body: bytes) -> Edit:
     """RFC 7396, values in plain JSON. Raises MalformedJson, InvalidDocument, InvalidPatch."""
-    return _merging(from_json(parse_value(body)))
+    return _merging(from_python(parse_value(body)))
 
 
 def _read_extended_merge(body: bytes) -> Edit:
@@ -77,11 +81,11 @@ def _read_update(body: bytes) -> Edit:
 
 READERS = MappingProxyType(
     {
-        MERGE_TYPE: _read_merge,
-        PLAIN_TYPE: _read_merge,
-        EXTENDED_TYPE: _read_extended_merge,
-        JSON_PATCH_TYPE: _read_json_patch,
-        UPDATE_TYPE: _read_update,
+        media_types.MERGE_PATCH: _read_merge,
+        media_types.PLAIN: _read_merge,
+        media_types.EXTENDED: _read_extended_merge,
+        media_types.JSON_PATCH: _read_json_patch,
+        media_types.UPDATE: _read_update,
     }
 )
 """By media type: how a patch is read."""
@@ -94,4 +98,9 @@ def _becomes(members: dict[str, Node]) -> Become:
             f"The document would be {len(document):,} bytes of BSON; MongoDB takes "
             f"{LARGEST_DOCUMENT:,}."
         )
+    for name, node in members.items():
+        if node == EMPTY_TIMESTAMP and name != "_id":
+            raise refusal(EMPTY_TIMESTAMP_FAULT, (name,))
+        if name.startswith("$"):
+            raise refusal(_DOLLAR_KEPT, (name,))
     return Become(document)

@@ -9,7 +9,7 @@ from demijohn.store.documents import Store
 
 def read_one(store: Store, target: Target) -> bytes:
     """The stored bytes of a document. Raises NotFound, DatabaseUnavailable, DeadlineExceeded."""
-    return require(store.single.find(target.collection, target.head))
+    return require(store.single.find(target.collection, target.where))
 
 
 def require(document: bytes | None) -> bytes:

@@ -30,7 +30,7 @@ class Key:
     request: bytes
 
     @property
-    def head(self) -> bytes:
+    def where(self) -> bytes:
         """The record's `_id`, as a document of its own."""
         return bson.encode({"_id": self.id})
 
@@ -51,13 +51,13 @@ class Told:
 class Record:
     """A request that was begun; `answer` is None while it is not known to be done.
 
-    `head` is the `_id` that it is to insert, as a document of its own: on a standalone mongod a
+    `intended` is the `_id` that it is to insert, as a document of its own: on a standalone mongod a
     second attempt finishes the first.
     """
 
     request: bytes
     answer: Told | None
-    head: bytes | None = None
+    intended: bytes | None = None
 
 
 def make_key(caller: str, key: str, request: tuple[bytes, ...]) -> Key:
@@ -65,14 +65,14 @@ def make_key(caller: str, key: str, request: tuple[bytes, ...]) -> Key:
     return Key(_digest(caller.encode(), key.encode("latin-1")), _digest(*request))
 
 
-def encode(key: Key, answer: Told | None, now: float, head: bytes | None = None) -> bytes:
+def encode(key: Key, answer: Told | None, now: float, intended: bytes | None = None) -> bytes:
     """The record as it is stored; `now` is seconds since 1970, from which it is kept a day."""
     return bson.encode(
         {
             "_id": key.id,
             "request": key.request,
             "at": datetime.fromtimestamp(now, UTC),
-            **({} if head is None else {"head": head}),
+            **({} if intended is None else {"intended": intended}),
             **({} if answer is None else _answer(answer)),
         }
     )
@@ -87,7 +87,7 @@ def decode(stored: bytes) -> Record:
         answer = Told(
             found["status"], headers, found.get("body"), found.get("problem"), replayed=True
         )
-    return Record(found["request"], answer, found.get("head"))
+    return Record(found["request"], answer, found.get("intended"))
 
 
 def _answer(answer: Told) -> dict[str, object]:

@@ -12,7 +12,7 @@ from demijohn.store.documents import Store
 
 def remove_one(store: Store, target: Target) -> Changed:
     """Delete the document, as it may be. Raises NotFound, DatabaseUnavailable, OutcomeUnknown."""
-    if not store.single.remove(target.collection, target.head):
+    if not store.single.discard(target.collection, target.where):
         raise NotFound("There is no document of that id.")
     return Changed(None, None)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from demijohn.documents.change import Become, Changed, Decide, Plan, Target, change, decided
-from demijohn.documents.ids import check_length, check_same_id, id_of
+from demijohn.documents.change import Become, Changed, Plan, Target, change, decided
+from demijohn.documents.ids import check_new_id, check_same_id, id_of
 from demijohn.documents.versions import Condition
 from demijohn.formats.bson_values import BINARY, DATE, OBJECT_ID, STRING
 from demijohn.formats.spelling import Draft, Spelling
@@ -14,35 +14,34 @@ _ONE_SPELLING = frozenset((OBJECT_ID, STRING, BINARY, DATE))
 stored one stays, an integer or a double: to know which, it has to be read."""
 
 
+def check_put(target: Target, draft: Draft) -> None:
+    """Raise InvalidDocument or BadParameter where the document cannot be there under this id."""
+    check_new_id(target.id)
+    check_same_id(draft.id, target.id)
+
+
 def put_one(store: Store, target: Target, draft: Draft) -> Changed:
     """Replace the document, or create it; in one command where that tells enough.
 
     `before` of the result is what was there only where it had to be read; else a document of the
-    `_id` alone. Raises InvalidDocument, BadParameter, TooLarge, DuplicateKey, WriteConflict,
-    DatabaseUnavailable, OutcomeUnknown.
+    `_id` alone. Raises InvalidDocument, TooLarge, DuplicateKey, DatabaseUnavailable,
+    OutcomeUnknown, and where it had to be read WriteConflict and DeadlineExceeded.
     """
     if target.id.kind not in _ONE_SPELLING:
         return change(store, replaced(target, draft, Condition(), Spelling.PLAIN))
-    check_same_id(draft.id, target.id)
-    check_length(target.id)
     document = draft.under(target.id)
-    is_new = store.single.put(target.collection, target.head, draft.fields)
-    return Changed(None if is_new else target.head, document)
+    is_new = store.single.put(target.collection, target.where, draft.fields)
+    return Changed(None if is_new else target.where, document)
 
 
 def replaced(target: Target, draft: Draft, condition: Condition, spelling: Spelling) -> Plan:
-    """The plan of a replacement under a condition. Raises InvalidDocument, TooLarge."""
-    check_same_id(draft.id, target.id)
-    draft.under(target.id)
-    return decided(target, _decision(target, draft, condition, spelling))
+    """The plan of a replacement under a condition.
 
+    Its decision raises PreconditionFailed, TooLarge.
+    """
 
-def _decision(target: Target, draft: Draft, condition: Condition, spelling: Spelling) -> Decide:
     def decide(before: bytes | None) -> Become:
         condition.check(before, spelling)
-        if before is None:
-            check_length(target.id)
-            return Become(draft.under(target.id))
-        return Become(draft.under(id_of(before)))
+        return Become(draft.under(target.id if before is None else id_of(before)))
 
-    return decide
+    return decided(target, decide)

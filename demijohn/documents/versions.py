@@ -40,28 +40,28 @@ class Condition:
     none_match: Tags | None = None
 
     @property
-    def is_there(self) -> bool:
+    def is_given(self) -> bool:
         """Whether the request has any."""
         return self.match is not None or self.none_match is not None
 
     def check(self, document: bytes | None, spelling: Spelling) -> None:
         """Raise PreconditionFailed, with the present ETag, where the document does not meet it."""
-        if self.match is not None and not _names(self.match, document, weakly=False):
-            raise _failed("If-Match", document, spelling)
-        if self.none_match is not None and _names(self.none_match, document, weakly=True):
-            raise _failed("If-None-Match", document, spelling)
+        if self.is_given:
+            version = None if document is None else digest(document)
+            _check_match(self.match, version, spelling)
+            if self.none_match is not None and _names(self.none_match, version, weakly=True):
+                raise _failed("If-None-Match", version, spelling)
 
-    def is_fresh(self, document: bytes, spelling: Spelling) -> bool:
-        """Whether a reader's own copy is the document, in this spelling: 304.
+    def is_fresh(self, version: str, spelling: Spelling) -> bool:
+        """Whether a reader's own copy is of this version and this spelling: 304.
 
         Raises PreconditionFailed for If-Match.
         """
-        Condition(match=self.match).check(document, spelling)
+        _check_match(self.match, version, spelling)
         if self.none_match is None:
             return False
-        mine = tag(document, spelling).strip('"')
         named = self.none_match.strong | self.none_match.weak
-        return self.none_match.any or mine in named
+        return self.none_match.any or _opaque(version, spelling) in named
 
 
 def digest(document: bytes) -> str:
@@ -69,9 +69,9 @@ def digest(document: bytes) -> str:
     return urlsafe_b64encode(blake2b(document, digest_size=DIGEST_BYTES).digest()).decode()
 
 
-def tag(document: bytes, spelling: Spelling) -> str:
-    """The strong entity tag of a document in a spelling."""
-    return f'"{digest(document)}.{spelling.value}"'
+def tag(version: str, spelling: Spelling) -> str:
+    """The strong entity tag of a version in a spelling."""
+    return f'"{_opaque(version, spelling)}"'
 
 
 def parse_tags(name: str, text: str | None) -> Tags | None:
@@ -90,20 +90,31 @@ def parse_tags(name: str, text: str | None) -> Tags | None:
         (weak if found[1] else strong).add(found[2])
         at = found.end()
     if at < len(text) or not (strong or weak):
-        raise BadParameter(f'{name} is neither * nor a list of entity tags such as "….p".')
+        raise BadParameter(
+            f'{name} is neither * nor a list of entity tags, each in double quotes: "….p".'
+        )
     return Tags(strong=frozenset(strong), weak=frozenset(weak))
 
 
-def _names(tags: Tags, document: bytes | None, *, weakly: bool) -> bool:
-    if document is None:
+def _opaque(version: str, spelling: Spelling) -> str:
+    return f"{version}.{spelling.value}"
+
+
+def _check_match(match: Tags | None, version: str | None, spelling: Spelling) -> None:
+    if match is not None and not _names(match, version, weakly=False):
+        raise _failed("If-Match", version, spelling)
+
+
+def _names(tags: Tags, version: str | None, *, weakly: bool) -> bool:
+    if version is None:
         return False
     if tags.any:
         return True
     named = tags.strong | tags.weak if weakly else tags.strong
-    return not named.isdisjoint(tag(document, each).strip('"') for each in Spelling)
+    return not named.isdisjoint(_opaque(version, each) for each in Spelling)
 
 
-def _failed(name: str, document: bytes | None, spelling: Spelling) -> PreconditionFailed:
-    headers = () if document is None else (("ETag", tag(document, spelling)),)
+def _failed(name: str, version: str | None, spelling: Spelling) -> PreconditionFailed:
+    headers = () if version is None else (("ETag", tag(version, spelling)),)
     detail = f"The document is not as {name} demands."
     return PreconditionFailed(detail, headers=headers)

@@ -11,7 +11,7 @@ Of members with the same key an opened document has the last, in the place of th
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -121,16 +121,34 @@ def close_node(node: Node) -> Value:
     return Value(ARRAY, encode({str(at): child for at, child in enumerate(node)}))
 
 
-def encode(document: dict[str, Node]) -> bytes:
+def encode(document: Mapping[str, Node]) -> bytes:
     """BSON of an opened document: what was never opened has the very bytes it had."""
-    body = bytearray()
-    for name, node in document.items():
-        value = close_node(node)
-        body.append(value.kind)
-        body += name.encode("utf-8", "surrogateescape")
-        body.append(0)
-        body += value.payload
-    return LENGTH.pack(len(body) + FRAME) + body + b"\0"
+    out = bytearray()
+    _write(out, document.items())
+    return bytes(out)
+
+
+def _write(out: bytearray, members: Iterable[tuple[str, Node]]) -> None:
+    start = len(out)
+    out += bytes(LENGTH.size)
+    for name, node in members:
+        out.append(_kind(node))
+        out += name.encode("utf-8", "surrogateescape")
+        out.append(0)
+        if isinstance(node, Value):
+            out += node.payload
+        elif isinstance(node, dict):
+            _write(out, node.items())
+        else:
+            _write(out, ((str(at), child) for at, child in enumerate(node)))
+    out.append(0)
+    LENGTH.pack_into(out, start, len(out) - start)
+
+
+def _kind(node: Node) -> int:
+    if isinstance(node, Value):
+        return node.kind
+    return DOCUMENT if isinstance(node, dict) else ARRAY
 
 
 def from_python(value: object) -> Value:

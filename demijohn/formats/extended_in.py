@@ -35,17 +35,19 @@ from demijohn.formats.bson_values import (
     close_node,
     encode,
 )
-from demijohn.formats.extended_out import render_value
-from demijohn.formats.id_values import LONGEST_ID, id_refusal
+from demijohn.formats.id_values import id_refusal, new_id_refusal
 from demijohn.formats.json_faults import DEEP, LEVELS, MOST_FAULTS, NUL_KEY, pointer_to
 from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
 
 _WRAPPER_LEVELS = 3
 """The deepest wrapper: `{"$dbPointer":{"$id":{"$oid":…}}}`."""
 _REFERENCE_KEYS = frozenset(("$ref", "$id", "$db"))
-_DOLLAR_KEY = "The key starts with $ and is none of Extended JSON's."
-_EMPTY_TIMESTAMP = "MongoDB replaces a document's own timestamp of zeros by its clock."
-_EMPTY_PAYLOAD = bytes(8)
+_DOLLAR_KEY = (
+    "The key starts with $ and is none of Extended JSON's. Operators such as $set are read in a "
+    "PATCH of application/vnd.mongodb.update+json."
+)
+EMPTY_TIMESTAMP_FAULT = "MongoDB replaces a document's own timestamp of zeros by its clock."
+EMPTY_TIMESTAMP = Value(TIMESTAMP, bytes(8))
 _LEAVES: Mapping[type, Callable[[Any], Value]] = MappingProxyType(
     {
         str: types.string,
@@ -135,18 +137,15 @@ def _raise(faults: list[Fault]) -> None:
 
 
 def _timestamp_faults(document: dict[str, Node]) -> list[Fault]:
-    empty = Value(TIMESTAMP, _EMPTY_PAYLOAD)
     return [
-        Fault(pointer_to((key,)), _EMPTY_TIMESTAMP)
+        Fault(pointer_to((key,)), EMPTY_TIMESTAMP_FAULT)
         for key, node in document.items()
-        if node == empty
+        if node == EMPTY_TIMESTAMP
     ]
 
 
 def _id_faults(document_id: Value) -> list[Fault]:
-    refusal = id_refusal(document_id)
-    if refusal is None and len(render_value(document_id, canonical=True)) > LONGEST_ID:
-        refusal = f"An _id is at most {LONGEST_ID:,} bytes long: it becomes a URL."
+    refusal = new_id_refusal(document_id)
     return [] if refusal is None else [Fault("/_id", refusal)]
 
 

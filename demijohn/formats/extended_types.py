@@ -22,6 +22,7 @@ from bson.decimal128 import Decimal128
 
 from demijohn.formats import bson_values as bv
 from demijohn.formats.bson_values import LENGTH, Value
+from demijohn.formats.id_values import HEX_ID
 from demijohn.formats.json_faults import LARGEST_INTEGER, LEAST_INTEGER
 
 CODE, SCOPE = "$code", "$scope"
@@ -38,7 +39,6 @@ _LONGEST_DECIMAL = 10_000
 """Characters. What is longer has more zeros than any exponent can mean."""
 _OLD_BINARY = 2
 _UUID_SUBTYPE = 4
-_HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 _SUBTYPE = re.compile(r"[0-9A-Fa-f]{1,2}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
@@ -116,7 +116,7 @@ def _is_match(pattern: re.Pattern[str], value: object) -> bool:
 
 
 def _object_id(members: Mapping[str, Any]) -> Value:
-    if not _is_match(_HEX_ID, members["$oid"]):
+    if not _is_match(HEX_ID, members["$oid"]):
         _refuse("$oid is a string of 24 hex digits.")
     return Value(bv.OBJECT_ID, bytes.fromhex(members["$oid"]))
 

@@ -16,23 +16,16 @@ No two ids share a segment. Numbers are exact in their type (`{"$numberInt":"5"}
 
 from __future__ import annotations
 
-import re
 from typing import NoReturn
 from urllib.parse import quote
 
 from demijohn.errors import BadParameter, InvalidDocument, MalformedJson
-from demijohn.formats.bson_values import (
-    LENGTH,
-    OBJECT_ID,
-    STRING,
-    Value,
-)
+from demijohn.formats.bson_values import LENGTH, OBJECT_ID, STRING, Value
 from demijohn.formats.extended_in import parse_extended_id
 from demijohn.formats.extended_out import render_value
 from demijohn.formats.extended_types import string
-from demijohn.formats.id_values import id_refusal
+from demijohn.formats.id_values import HEX_ID, id_refusal
 
-_HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 _NO_SEGMENTS = ("", ".", "..")
 
 
@@ -90,14 +83,12 @@ def _is_exact(text: str, document_id: Value) -> bool:
 
 def _misleads(text: str) -> bool:
     """Whether a string as a segment would be taken for something else."""
-    return (
-        text in _NO_SEGMENTS or text.startswith(("{", '"')) or _HEX_ID.fullmatch(text) is not None
-    )
+    return text in _NO_SEGMENTS or text.startswith(("{", '"')) or HEX_ID.fullmatch(text) is not None
 
 
 def _read(segment: str) -> Value:
     """The value that a segment spells. Raises MalformedJson, InvalidDocument, UnicodeError."""
-    if _HEX_ID.fullmatch(segment):
+    if HEX_ID.fullmatch(segment):
         return Value(OBJECT_ID, bytes.fromhex(segment))
     if segment.startswith(("{", '"')):
         return parse_extended_id(segment.encode())

@@ -28,7 +28,10 @@ LARGEST_INTEGER = 2**63 - 1
 
 DEEP = f"It is nested deeper than {LEVELS} levels."
 NUL_KEY = "A key may not contain the character U+0000."
-_DOLLAR_KEY = "A key may not start with $ in plain JSON."
+DOLLAR_KEY = (
+    "A key may not start with $ in plain JSON. Types such as $date are read in application/ejson, "
+    "operators such as $set in a PATCH of application/vnd.mongodb.update+json."
+)
 _WIDE_INTEGER = "The integer does not fit into 64 bits, signed."
 _INFINITE = "The number is too large for a double (IEEE 754, 64 bits)."
 
@@ -93,7 +96,7 @@ def find_faults(body: bytes, *, any_keys: bool = False) -> list[Fault]:
     """
     faults = _walk(parse_marked(body), ())
     if any_keys:
-        faults = (each for each in faults if each.detail not in (NUL_KEY, _DOLLAR_KEY))
+        faults = (each for each in faults if each.detail not in (NUL_KEY, DOLLAR_KEY))
     return list(islice(faults, MOST_FAULTS))
 
 
@@ -170,7 +173,7 @@ def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
 
 def _key_faults(key: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if key.startswith("$"):
-        yield Fault(pointer_to((*path, key)), _DOLLAR_KEY)
+        yield Fault(pointer_to((*path, key)), DOLLAR_KEY)
     if "\0" in key:
         yield Fault(pointer_to((*path, key)), NUL_KEY)
 

@@ -10,21 +10,18 @@ first, as in most parsers; the standard leaves it open.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import bson
-import orjson
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
 from demijohn.errors import Fault
 from demijohn.formats import json_faults
-from demijohn.formats.id_values import LONGEST_ID
+from demijohn.formats.bson_values import from_python
+from demijohn.formats.id_values import HEX_ID, new_id_refusal
 from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
-
-_HEX_ID = re.compile(r"[0-9A-Fa-f]{24}")
 
 DocumentId: TypeAlias = ObjectId | str | int | float | dict[str, Any]
 """What plain JSON can give as `_id`."""
@@ -86,10 +83,16 @@ def _parse_shallow(body: bytes) -> tuple[Any, bool]:
 
 
 def _faults(body: bytes, *, is_exact: bool, more: list[Fault]) -> list[Fault]:
-    """Those of the text, if it may have any, and then more."""
+    """Those of the text, if it may have any, and then more, but for what is told more closely."""
     if is_exact and not more and not json_faults.may_have_faults(body):
         return []
-    return (json_faults.find_faults(body) + more)[: json_faults.MOST_FAULTS]
+    found = json_faults.find_faults(body)
+    found += [each for each in more if not any(_is_within(fault, each) for fault in found)]
+    return found[: json_faults.MOST_FAULTS]
+
+
+def _is_within(fault: Fault, other: Fault) -> bool:
+    return fault.pointer.startswith(f"{other.pointer}/")
 
 
 def _refuse(faults: list[Fault]) -> None:
@@ -98,16 +101,21 @@ def _refuse(faults: list[Fault]) -> None:
 
 
 def _id_fault(document: dict[str, Any]) -> list[Fault]:
-    given = document.get("_id", "")
-    if isinstance(given, bool | list | None):
-        return [Fault("/_id", "An _id is a string, a number or an object.")]
-    if isinstance(given, str | dict) and len(orjson.dumps(given)) > LONGEST_ID:
-        return [Fault("/_id", f"An _id is at most {LONGEST_ID:,} bytes long: it becomes a URL.")]
-    return []
+    if "_id" not in document:
+        return []
+    try:
+        refusal = new_id_refusal(from_python(_spelt(document["_id"])))
+    except (BSONError, OverflowError, UnicodeError):
+        return []  # told by its own place
+    return [] if refusal is None else [Fault("/_id", refusal)]
+
+
+def _spelt(given: DocumentId) -> DocumentId:
+    """What stands for an ObjectId as one; anything else as it is."""
+    if type(given) is str and HEX_ID.fullmatch(given):
+        return ObjectId(given)
+    return given
 
 
 def _take_id(document: dict[str, Any]) -> DocumentId | None:
-    given: DocumentId | None = document.pop("_id", None)
-    if type(given) is str and _HEX_ID.fullmatch(given):
-        return ObjectId(given)
-    return given
+    return _spelt(document.pop("_id")) if "_id" in document else None

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from demijohn.errors import TooLarge
-from demijohn.formats import extended_in, extended_out, plain_in, plain_out
+from demijohn.formats import extended_in, extended_out, media_types, plain_in, plain_out
 from demijohn.formats.bson_values import LENGTH, Value, encode, from_python
 from demijohn.settings import LARGEST_DOCUMENT
-
-PLAIN_TYPE = "application/json"
-EXTENDED_TYPE = "application/ejson"
 
 
 class Spelling(Enum):
@@ -34,9 +31,9 @@ class Spelling(Enum):
 
 
 _MEDIA_TYPES = {
-    Spelling.PLAIN: PLAIN_TYPE,
-    Spelling.RELAXED: f"{EXTENDED_TYPE}; mode=relaxed",
-    Spelling.CANONICAL: f"{EXTENDED_TYPE}; mode=canonical",
+    Spelling.PLAIN: media_types.PLAIN,
+    Spelling.RELAXED: f"{media_types.EXTENDED}; mode=relaxed",
+    Spelling.CANONICAL: f"{media_types.EXTENDED}; mode=canonical",
 }
 
 

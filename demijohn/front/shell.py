@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from demijohn.documents.patch import UPDATE_TYPE
 from demijohn.edge.context import Admission, Context
 from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
 from demijohn.edge.operations import Operations
@@ -24,7 +23,7 @@ from demijohn.errors import (
     Problem,
     UnsupportedMediaType,
 )
-from demijohn.formats.spelling import EXTENDED_TYPE
+from demijohn.formats.media_types import READ_AS_EXTENDED
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Chunks
 from demijohn.front.exchange import ClientGone, Exchange
@@ -244,7 +243,7 @@ class _Request:
 def _is_extended(headers: dict[bytes, bytes]) -> bool:
     """Whether the body is read as Extended JSON."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return kind.decode("latin-1") in (EXTENDED_TYPE, UPDATE_TYPE)
+    return kind.decode("latin-1") in READ_AS_EXTENDED
 
 
 def _check_head(request: _Request) -> None:

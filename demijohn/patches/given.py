@@ -7,30 +7,19 @@ from typing import Any
 from bson.errors import BSONError
 
 from demijohn.formats.bson_values import Node, Value, close_node, from_python
-from demijohn.formats.json_faults import DEEP, NUL_KEY, is_deep
+from demijohn.formats.json_faults import DOLLAR_KEY, NUL_KEY
 from demijohn.formats.plain_out import plain_value
-from demijohn.patches.faults import Unfit, refusal
+from demijohn.patches.faults import Unfit
 
-_DOLLAR = "A key may not start with $ in plain JSON."
 _NO_BSON = "The value has no BSON spelling."
 
 
-def from_json(value: object) -> Value:
-    """The BSON value of a parsed plain JSON value, as documents in plain JSON are read.
-
-    Raises InvalidPatch, with a pointer, for nesting past 100 levels, for a key that starts with
-    `$` or holds U+0000, and for an integer past 64 bits.
-    """
-    try:
-        return encoded(value, ())
-    except Unfit as error:
-        raise refusal(error.detail, error.member) from None
-
-
 def encoded(value: object, place: tuple[str | int, ...]) -> Value:
-    """The same for the value at this place in an operation. Raises Unfit, which names the place."""
-    if is_deep(value):
-        raise Unfit(DEEP, place)
+    """The BSON of a plain JSON value that `parse_value` has let through with any keys.
+
+    Raises Unfit, which names the place within the operation, for a key that starts with `$` or
+    holds U+0000.
+    """
     _check_keys(value, place)
     try:
         return from_python(value)
@@ -63,7 +52,7 @@ def _check_keys(value: object, place: tuple[str | int, ...]) -> None:
         for key, child in value.items():
             below = (*place, key)
             if key.startswith("$"):
-                raise Unfit(_DOLLAR, below)
+                raise Unfit(DOLLAR_KEY, below)
             if "\0" in key:
                 raise Unfit(NUL_KEY, below)
             _check_keys(child, below)

@@ -25,7 +25,10 @@ def apply(document: Mapping[str, Node], patch: Node) -> dict[str, Node]:
     """
     changes = _open_object(patch)
     if changes is None:
-        raise refusal("A merge patch is an object: a document stays one.")
+        raise refusal(
+            "A merge patch is an object: a document stays one. A list of operations is "
+            "application/json-patch+json."
+        )
     merged = dict(document)
     _merge_members(merged, changes)
     stored = document.get(_ID)

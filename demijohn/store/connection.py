@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import pymongo
@@ -23,10 +24,11 @@ CONNECT_MS = 5_000
 Client = pymongo.MongoClient[RawBSONDocument]
 
 
-def open_client(uri: str, settings: Settings, metrics: Metrics) -> Client:
+def open_client(uri: str, settings: Settings, pool: Pool) -> Client:
     """A client that connects at its first use, in whichever process that is.
 
-    Raises SettingsError where the URI can't be used (see check_uri).
+    `pool` hears of its connections. Raises SettingsError where the URI can't be used (see
+    check_uri).
     """
     check_uri(uri)
     try:
@@ -44,7 +46,8 @@ def open_client(uri: str, settings: Settings, metrics: Metrics) -> Client:
                 socketTimeoutMS=int(settings.database_timeout * 1000),
                 connectTimeoutMS=CONNECT_MS,
                 heartbeatFrequencyMS=HEARTBEAT_MS,
-                event_listeners=[_Pool(metrics)],
+                event_listeners=[pool],
+                timeoutMS=None,  # whatever the URI says: see Store
             )
     except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError, UserWarning):
         # The driver's words may quote the part of the URI that holds the password.
@@ -53,15 +56,25 @@ def open_client(uri: str, settings: Settings, metrics: Metrics) -> Client:
 
 
 def write_concern(settings: Settings) -> WriteConcern:
-    """What every write is acknowledged by: a majority, from their journals."""
-    return WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 1000))
+    """What every write is acknowledged by: a majority, from their journals.
+
+    The server gives up a little before the driver does, so that it gets to say so.
+    """
+    return WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 900))
 
 
-class _Pool(ConnectionPoolListener):
-    """Counts open connections to the database."""
+class Pool(ConnectionPoolListener):
+    """Counts open connections to the database, and those handed out to each thread."""
 
     def __init__(self, metrics: Metrics) -> None:
+        """Take the metrics to count in."""
         self._open = metrics.pool
+        self._of_thread = threading.local()
+
+    @property
+    def handed_out(self) -> int:
+        """How many connections this thread has had so far: nothing is sent without one."""
+        return getattr(self._of_thread, "count", 0)
 
     def connection_created(self, _event: object) -> None:
         """One more."""
@@ -71,9 +84,13 @@ class _Pool(ConnectionPoolListener):
         """One less."""
         self._open.dec()
 
+    def connection_checked_out(self, _event: object) -> None:
+        """One for this thread."""
+        self._of_thread.count = self.handed_out + 1
+
     def _pass(self, event: object) -> None:
         """Of no interest."""
 
     pool_created = pool_ready = pool_cleared = pool_closed = _pass
     connection_ready = connection_check_out_started = _pass
-    connection_check_out_failed = connection_checked_out = connection_checked_in = _pass
+    connection_check_out_failed = connection_checked_in = _pass

@@ -9,12 +9,13 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
 import structlog
+from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DatabaseUnavailable, Problem
 from demijohn.settings import Settings
 from demijohn.store import connection
+from demijohn.store.commands import Commands, Raw
 from demijohn.store.failures import translated
-from demijohn.store.operations import Operations, Raw
 from demijohn.store.status import Status
 from demijohn.store.transaction import Transactions, Work
 from demijohn.telemetry.metrics import Metrics
@@ -41,12 +42,13 @@ class Store:
         """Prepare to connect; raises SettingsError where the URI can't be used."""
         self._metrics = metrics
         self._settings = settings
-        self._client = connection.open_client(uri, settings, metrics)
+        self._pool = connection.Pool(metrics)
+        self._client = connection.open_client(uri, settings, self._pool)
         self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
         self._collections: dict[str, Raw] = {}
         self._expiring: set[str] = set()
-        self.single = Operations(self._collection, self._operation)
+        self.single = Commands(self._collection, self._operation)
         """Commands on their own, each acknowledged by a majority from its journals."""
         self._transactions = Transactions(
             self._client, self._collection, self._operation, self._write_concern
@@ -55,19 +57,28 @@ class Store:
     @property
     def has_transactions(self) -> bool:
         """Whether the database is no standalone mongod. Raises DatabaseUnavailable."""
-        return self._transactions.are_there
+        return self._transactions.are_supported
 
     def transact(self, work: Work[T]) -> T:
-        """Have the work read and write as one (see `store.transaction`); its result.
+        """Have the work read and write in one transaction (see `store.transaction`); its result.
 
-        Raises what the work raises, WriteConflict, DatabaseUnavailable, OutcomeUnknown.
+        Raises what the work raises, NeedsReplicaSet, WriteConflict, DatabaseUnavailable,
+        DeadlineExceeded, OutcomeUnknown.
         """
-        return self._transactions.run(work, self._metrics.conflicts.inc)
+        return self._transactions.run(work, self._metrics.conflicts.inc, by_value=False)
+
+    def as_one(self, work: Work[T]) -> T:
+        """The same for work of one write, which on a standalone mongod is done by value.
+
+        Raises what the work raises, WriteConflict, DatabaseUnavailable, DeadlineExceeded,
+        OutcomeUnknown.
+        """
+        return self._transactions.run(work, self._metrics.conflicts.inc, by_value=True)
 
     def expire(self, collection: str, field: str, seconds: int) -> None:
         """Have the database delete documents so long after the date in `field`.
 
-        Asked once a process. Raises DatabaseUnavailable.
+        Asked once a process. Raises DatabaseUnavailable, DeadlineExceeded.
         """
         if collection not in self._expiring:
             self.single.expire(collection, field, seconds)
@@ -79,7 +90,10 @@ class Store:
         The time limit is per batch. The iterator may be advanced by one thread after another,
         and closing it closes the server's cursor. Raises DatabaseUnavailable, DeadlineExceeded.
         """
-        cursor = self._collection(collection).find_raw_batches(
+        target = self._collection(collection).with_options(
+            read_preference=self._client.read_preference
+        )
+        cursor = target.find_raw_batches(
             {},
             # No maxTimeMS: it bounds all batches of a cursor together (MongoDB manual,
             # "cursor.maxTimeMS()"), and a long collection takes as long as it takes.
@@ -132,8 +146,11 @@ class Store:
     def _collection(self, name: str) -> Raw:
         found = self._collections.get(name)
         if found is None:
+            # What is read may decide a write; a scan follows the URI.
             found = self._client[self._settings.database].get_collection(
-                name, write_concern=self._write_concern
+                name,
+                read_preference=ReadPreference.PRIMARY,
+                write_concern=self._write_concern,
             )
             self._collections[name] = found
         return found
@@ -145,7 +162,10 @@ class Store:
         try:
             if kind != "ping" and self.status.is_lost():
                 raise DatabaseUnavailable("The database cannot be reached.")
-            with translated(kind, writes=writes):
+            handed_out = self._pool.handed_out
+            with translated(
+                kind, writes=writes, is_sent=lambda: self._pool.handed_out > handed_out
+            ):
                 yield
             self.status.answered()
         except Problem as problem:
@@ -158,7 +178,7 @@ class Store:
         kind = self._client.topology_description.topology_type_name
         log = structlog.get_logger()
         log.info("database reached", kind=kind, database=self._settings.database)
-        if kind == "Single":
+        if not self.has_transactions:
             log.warning(
                 "database is a standalone",
                 hint="start mongod with --replSet: transactions and change streams need it",

@@ -2,12 +2,14 @@
 
 A write that failed after it may have been sent is `OutcomeUnknown`; one that was certainly not
 carried out is `DatabaseUnavailable`. In doubt it is the former (MongoDB manual, "Retryable
-Writes" and "Write Concern").
+Writes" and "Write Concern"). The driver may send a write twice, and then raises what the second
+attempt met, even where that was not sent and the first was carried out; so it counts whether a
+connection was handed out for the operation at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -28,16 +30,22 @@ from demijohn.errors import (
     WriteConflict,
 )
 
-_UNAUTHORIZED = frozenset({13, 18, 8000})
-"""Unauthorized, AuthenticationFailed, AtlasError."""
+_NO_LOGIN = frozenset({18, 8000})
+"""AuthenticationFailed, AtlasError: a new connection was not let in."""
+_UNAUTHORIZED = 13
 _OUT_OF_SPACE = frozenset({14031, 12})
 """OutOfDiskSpace, and the code that older servers give for it."""
 _VALIDATION = 121
-_UNTAKEN = frozenset({2, 22})
-"""BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999."""
+_UNTAKEN = frozenset({2, 22, 52, 53, 54, 55})
+"""BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999.
+DollarPrefixedFieldName, InvalidDBRef and their kin: older servers take no odd references."""
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary and their kin."""
+_NO_SHARD = frozenset({6, 7, 89, 133, 134, 9001})
+"""HostUnreachable, FailedToSatisfyReadPreference and their kin: mongos does not reach a shard."""
+_NOT_NOW = 365
+"""TemporarilyUnavailable: surely not carried out."""
 _BROKEN = frozenset({1, 8})
 """InternalError and UnknownError: the server itself does not know."""
 _TIME_LIMIT = frozenset({50, 262})
@@ -47,10 +55,13 @@ _UNFIT = {
     9: "An operator has an argument that it does not take.",
     14: "An operator does not fit the type of the value that the document has there.",
     15: "The document would be nested deeper than the database takes.",
+    34: "A position in an array lies too far behind its end.",
     28: "A path leads through a value that has no fields.",
     40: "Two operators change the same path, or one a part of the other's.",
     52: "A field's name may not start with $ there.",
+    53: "A reference ($ref, $id) is not as MongoDB takes it.",
     54: "A path has $ where there is no array to match.",
+    55: "A reference ($ref, $id) is not as MongoDB takes it.",
     56: "A path has an empty part.",
     57: "A field's name may not hold a dot there.",
     66: "The id cannot be changed.",
@@ -66,13 +77,22 @@ _PERHAPS = "UnknownTransactionCommitResult"
 """Label: a commit was sent, and may have been carried out."""
 
 
+def _surely() -> bool:
+    return True
+
+
 @contextmanager
-def translated(operation: str, *, writes: bool) -> Iterator[None]:
-    """Turn whatever the driver raises inside into a Problem, and log what the client won't see."""
+def translated(
+    operation: str, *, writes: bool, is_sent: Callable[[], bool] = _surely
+) -> Iterator[None]:
+    """Turn whatever the driver raises inside into a Problem, and log what the client won't see.
+
+    `is_sent` tells afterwards whether anything may have been sent.
+    """
     try:
         yield
-    except driver.PyMongoError as error:
-        problem = translate(error, writes=writes)
+    except (driver.PyMongoError, driver.DocumentTooLarge) as error:
+        problem = translate(error, writes=writes and is_sent())
         _log(operation, error, problem)
         raise problem from error
     except InvalidBSON as error:
@@ -81,8 +101,13 @@ def translated(operation: str, *, writes: bool) -> Iterator[None]:
         raise problem from error
 
 
-def translate(error: driver.PyMongoError, *, writes: bool) -> Problem:
-    """The problem that a driver's error means for the client."""
+def translate(error: driver.PyMongoError | driver.DocumentTooLarge, *, writes: bool) -> Problem:
+    """The problem that a driver's error means for the client.
+
+    `writes`: whether a write may have been sent.
+    """
+    if isinstance(error, driver.DocumentTooLarge):  # which is no PyMongoError
+        return TooLarge("The document is larger than the database takes.")
     if error.has_error_label(_PERHAPS):
         # Whatever it is: where the driver sends a commit again, it raises what met the second.
         return OutcomeUnknown("The database did not acknowledge the write.")
@@ -90,10 +115,8 @@ def translate(error: driver.PyMongoError, *, writes: bool) -> Problem:
         return _of_answer(error, writes=writes)
     if isinstance(error, driver.ConnectionFailure):
         return _of_connection(error, writes=writes)
-    if isinstance(error, driver.DocumentTooLarge):
-        return TooLarge("The document is larger than the database takes.")
     if isinstance(error, driver.ConfigurationError):
-        return DatabaseUnavailable("The database does not fit the service's settings.")
+        return _unless_sent("The database does not fit the service's settings.", writes=writes)
     return InternalError("The database driver failed in a way the service did not foresee.")
 
 
@@ -103,12 +126,26 @@ def unfit_update(code: int | None) -> InvalidPatch | None:
     return InvalidPatch(words, faults=(Fault("", words),)) if words else None
 
 
+def untaken(code: int | None) -> InvalidDocument | None:
+    """What it means when a document is refused with this code; None where it is no fault of it."""
+    if code in _UNTAKEN:
+        fault = Fault(
+            "", "it holds a value, such as a date or a reference, that the database has no room for"
+        )
+        return InvalidDocument("The database does not take the document.", faults=(fault,))
+    if code == _VALIDATION:
+        fault = Fault("", "the collection's own validator in the database refuses it")
+        return InvalidDocument("The document does not fit its collection.", faults=(fault,))
+    return None
+
+
 def _of_connection(error: driver.ConnectionFailure, *, writes: bool) -> Problem:
     if isinstance(error, driver.ServerSelectionTimeoutError):
+        # For a second attempt the driver raises what the first met.
         return DatabaseUnavailable("The database cannot be reached.")
     if isinstance(error, driver.WaitQueueTimeoutError):
         # There is a connection for every thread, so the database is not letting new ones in.
-        return DatabaseUnavailable("The database does not take connections.")
+        return _unless_sent("The database does not take connections.", writes=writes)
     if writes:
         return OutcomeUnknown(
             "The connection to the database broke before the write was acknowledged."
@@ -125,35 +162,41 @@ def _of_answer(error: driver.OperationFailure, *, writes: bool) -> Problem:
         return OutcomeUnknown("The write was not acknowledged by a majority in time.")
     if error.code in _TIME_LIMIT or error.timeout:
         return _too_late(writes=writes)
-    if error.code in _STEPPING_DOWN | _BROKEN:
+    if error.code in _STEPPING_DOWN | _BROKEN | _NO_SHARD:
         return _failing(writes=writes)
+    if error.code in _NO_LOGIN:
+        reason = "The database does not accept the service's credentials."
+        return _unless_sent(reason, writes=writes)
     return _of_transaction(error, writes=writes) or _refused(error.code)
 
 
 def _of_transaction(error: driver.OperationFailure, *, writes: bool) -> Problem | None:
-    if error.code == _CONFLICT or (error.has_error_label(_IN_VAIN) and not writes):
-        return WriteConflict("Other writers are changing the same document.")
-    if error.code == _NO_SUCH_TRANSACTION:
+    if error.code == _NO_SUCH_TRANSACTION and writes:
         # The driver has sent the commit twice, and a server that died in between, or whose
         # record of the first is gone, does not know of it either.
         return OutcomeUnknown("The database does not know whether it has committed the write.")
+    if error.code == _CONFLICT or error.has_error_label(_IN_VAIN):
+        return WriteConflict("Other writers are changing the same document.")
     return None
 
 
 def _refused(code: int | None) -> Problem:
-    if code in _UNAUTHORIZED:
+    if code == _UNAUTHORIZED:
         return DatabaseUnavailable("The database does not accept the service's credentials.")
     if code in _OUT_OF_SPACE:
         return DatabaseUnavailable("The database is out of space.")
+    if code == _NOT_NOW:
+        return DatabaseUnavailable("The database is too busy.")
     if code in _TOO_LARGE:
         return TooLarge("The document is larger than the database takes.")
-    if code in _UNTAKEN:
-        fault = Fault("", "it holds a value, such as a date, that the database has no room for")
-        return InvalidDocument("The database does not take the document.", faults=(fault,))
-    if code == _VALIDATION:
-        fault = Fault("", "the collection's own validator in the database refuses it")
-        return InvalidDocument("The document does not fit its collection.", faults=(fault,))
     return InternalError("The database refused in a way the service did not foresee.")
+
+
+def _unless_sent(reason: str, *, writes: bool) -> Problem:
+    """A connection was not to be had: for a first attempt, or for a second after one was sent."""
+    if writes:
+        return OutcomeUnknown("The write may have been sent before the database was lost.")
+    return DatabaseUnavailable(reason)
 
 
 def _failing(*, writes: bool) -> Problem:
@@ -193,10 +236,13 @@ def _log(operation: str, error: Exception, problem: Problem) -> None:
         operation=operation,
         code=problem.code,
         error=type(error).__name__,
-        reason=_bounded(str(error)),
+        reason=_reason(error),
     )
 
 
-def _bounded(text: str) -> str:
-    """The driver's words, without the topology description that it appends."""
-    return text.partition(", Timeout:")[0].partition(", full error:")[0][:300]
+def _reason(error: Exception) -> str:
+    """What an operator may read: of the server's answer its code alone, for it quotes documents."""
+    if isinstance(error, driver.OperationFailure):
+        return f"{error.code} {(error.details or {}).get('codeName', '')}".strip()
+    # The driver's own words, without the topology description that it appends.
+    return str(error).partition(", Timeout:")[0][:300]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import pymongo
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
@@ -24,11 +25,17 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.server_type import SERVER_TYPE
 from pymongo.write_concern import WriteConcern
 
-from demijohn.errors import IdempotencyInProgress, WriteConflict
-from demijohn.store.operations import Bounded, ByValue, Operations, Raw
+from demijohn.errors import (
+    DatabaseUnavailable,
+    IdempotencyInProgress,
+    NeedsReplicaSet,
+    WriteConflict,
+)
+from demijohn.store.by_value import ByValue
+from demijohn.store.commands import Attempt, Bounded, Commands, Raw
 
 T = TypeVar("T")
-Work = Callable[[Operations], T]
+Work = Callable[[Attempt], T]
 Client = MongoClient[RawBSONDocument]
 
 ATTEMPTS = 12
@@ -37,6 +44,8 @@ PATIENCE = 5.0
 _PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 """Seconds before the second attempt, and the longest between two; doubled each time, by chance
 less: so that writers who met once do not meet again."""
+_ABORT = 0.5
+"""Seconds for a transaction to be aborted; else the database does it itself, later."""
 AGAIN = (WriteConflict, IdempotencyInProgress)
 """What another attempt may well not meet: the other writer is done by then."""
 
@@ -51,32 +60,38 @@ class Transactions:
         bounded: Bounded,
         write_concern: WriteConcern,
     ) -> None:
-        """Take the client, what Operations needs, and what a commit has to be acknowledged by."""
+        """Take the client, what Commands needs, and what a commit has to be acknowledged by."""
         self._client = client
         self._collection = collection
         self._bounded = bounded
         self._write_concern = write_concern
 
     @property
-    def are_there(self) -> bool:
+    def are_supported(self) -> bool:
         """Whether the database has transactions: whether it is no standalone mongod.
 
-        Raises DatabaseUnavailable where no server has been found.
+        Raises DatabaseUnavailable where no server is known.
         """
         known = self._server_types()
         if not known:
             with self._bounded("hello", writes=False):
                 self._client.admin.command("hello")
             known = self._server_types()
+        if not known:
+            raise DatabaseUnavailable("The database was lost again.")
         return SERVER_TYPE.Standalone not in known
 
-    def run(self, work: Work[T], conflict: Callable[[], None]) -> T:
+    def run(self, work: Work[T], conflict: Callable[[], None], *, by_value: bool) -> T:
         """The work's result, once it is written; `conflict` is called before each new attempt.
 
-        Whatever the work raises undoes it. Raises what the last of several attempts met, a
-        WriteConflict mostly; DatabaseUnavailable; OutcomeUnknown.
+        Without transactions the work is done `by_value`, or raises NeedsReplicaSet where that
+        won't do. Whatever the work raises undoes it. Raises what the last of several attempts
+        met, a WriteConflict mostly; DatabaseUnavailable, DeadlineExceeded, OutcomeUnknown.
         """
-        attempt = self._attempt if self.are_there else self._attempt_by_value
+        is_supported = self.are_supported
+        if not is_supported and not by_value:
+            raise NeedsReplicaSet("This needs a transaction.")
+        attempt = self._attempt if is_supported else self._attempt_by_value
         began = time.monotonic()
         for number in itertools.count(1):
             try:
@@ -90,18 +105,22 @@ class Transactions:
         raise AssertionError  # count() does not end
 
     def _attempt(self, work: Work[T]) -> T:
-        # A session that ends with its transaction open aborts it.
-        with self._client.start_session(causal_consistency=False) as session:
+        session = self._client.start_session(causal_consistency=False)
+        try:
             session.start_transaction(
                 ReadConcern("snapshot"), self._write_concern, ReadPreference.PRIMARY
             )
-            result = work(Operations(self._collection, self._bounded, session))
+            result = work(Commands(self._collection, self._bounded, session))
             with self._bounded("commit", writes=True):
                 session.commit_transaction()
             return result
+        finally:
+            # An open transaction is aborted. A database that hangs is not waited for once more.
+            with pymongo.timeout(_ABORT):
+                session.end_session()
 
     def _attempt_by_value(self, work: Work[T]) -> T:
-        return work(ByValue(self._collection, self._bounded))
+        return work(ByValue(Commands(self._collection, self._bounded)))
 
     def _server_types(self) -> set[int]:
         servers = self._client.topology_description.server_descriptions().values()

@@ -11,7 +11,7 @@ from demijohn.documents.idempotency import Keyed
 from demijohn.documents.ids import id_of
 from demijohn.documents.records import Headers, Key, Told
 from demijohn.documents.room import Room
-from demijohn.documents.versions import tag
+from demijohn.documents.versions import digest, tag
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import Problem
 from demijohn.formats.ids import to_segment
@@ -38,7 +38,7 @@ class Teller:
         document = changed.after
         if document is None:
             return Told(NO_CONTENT, (), b"")
-        status, headers = OK, self._headers(document)
+        status, headers = OK, self._headers(digest(document))
         if changed.before is None:
             status, headers = CREATED, (*headers, ("Location", locate(self.collection, document)))
         if self.asked.preference == "minimal":
@@ -51,8 +51,9 @@ class Teller:
 
     def read(self, document: bytes) -> Told:
         """The document, or 304 where the client has it. Raises PreconditionFailed."""
-        headers = self._headers(document)
-        if self.asked.condition.is_fresh(document, self.asked.spelling):
+        version = digest(document)
+        headers = self._headers(version)
+        if self.asked.condition.is_fresh(version, self.asked.spelling):
             return Told(NOT_MODIFIED, headers, b"")
         body = self._render(document)
         return Told(OK, (*headers, _content_type(self.asked)), body)
@@ -61,8 +62,8 @@ class Teller:
         with self.room.holding(document):
             return self.asked.spelling.render(document)
 
-    def _headers(self, document: bytes) -> Headers:
-        return (("ETag", tag(document, self.asked.spelling)), VARY, PRIVATE)
+    def _headers(self, version: str) -> Headers:
+        return (("ETag", tag(version, self.asked.spelling)), VARY, PRIVATE)
 
     def _applied(self) -> Headers:
         if self.asked.preference is None:
@@ -86,9 +87,9 @@ def minimal(answer: Told) -> Told:
 _OF_THE_BODY = ("Content-Type", "Preference-Applied")
 
 
-def keyed(services: Services, key: Key, teller: Teller) -> Keyed:
-    """A request with a key, and how its outcome is told."""
-    return Keyed(key, teller.tell, _refuse, services.clock)
+def keyed(services: Services, key: Key | None, teller: Teller) -> Keyed | None:
+    """A request with a key, and how its outcome is told; None without a key."""
+    return None if key is None else Keyed(key, teller.tell, _refuse, services.clock)
 
 
 def respond(services: Services, answer: Told) -> Response:

@@ -11,11 +11,12 @@ from demijohn.documents.change import Changed
 from demijohn.documents.listing import read_all
 from demijohn.documents.records import Told
 from demijohn.documents.versions import Condition
-from demijohn.formats.spelling import Spelling, read_draft
+from demijohn.formats import media_types
+from demijohn.formats.spelling import Spelling
 from demijohn.web import documents
 from demijohn.web.answers import CREATED, Teller, locate
 from demijohn.web.document_operations import IDEMPOTENCY_KEY
-from demijohn.web.negotiation import Asked, read_key, refuse_conditions
+from demijohn.web.negotiation import Asked, refuse_conditions
 from demijohn.web.openapi.headers import LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
 from demijohn.web.openapi.problems import READING, STORING
@@ -25,7 +26,6 @@ from demijohn.web.services import Services
 
 COLLECTION = "data"
 INSERTED = b'{"status":"Data inserted"}\n'
-JSON = "application/json"
 
 INSERT = Operation(
     id="insertData",
@@ -36,12 +36,12 @@ INSERT = Operation(
         "a majority of the database's members when the answer comes."
     ),
     parameters=(IDEMPOTENCY_KEY,),
-    body=Body("The document.", {JSON: ref("PlainDocument")}),
+    body=Body("The document.", {media_types.PLAIN: ref("PlainDocument")}),
     answers=(
         Answer(
             201,
             "It is kept; `Location` says where.",
-            {JSON: constant("status", "Data inserted")},
+            {media_types.PLAIN: constant("status", "Data inserted")},
             (LOCATION, REPLAYED),
         ),
     ),
@@ -55,7 +55,11 @@ LIST = Operation(
         "All documents of collection `data` without their `_id`, keys in stored order. The array "
         "is streamed; one that breaks off is cut at the connection and is no valid JSON."
     ),
-    answers=(Answer(200, "The documents.", {JSON: {"type": "array", "items": ref("Document")}}),),
+    answers=(
+        Answer(
+            200, "The documents.", {media_types.PLAIN: {"type": "array", "items": ref("Document")}}
+        ),
+    ),
     problems=READING,
 )
 
@@ -75,24 +79,26 @@ class GuideTeller(Teller):
     def tell(self, changed: Changed) -> Told:
         """201 and the guide's bytes."""
         assert changed.after is not None
-        headers = (("Location", locate(COLLECTION, changed.after)), ("Content-Type", JSON))
+        headers = (
+            ("Location", locate(COLLECTION, changed.after)),
+            ("Content-Type", media_types.PLAIN),
+        )
         return Told(CREATED, headers, INSERTED)
 
 
 def insert(services: Services) -> Response:
     """Keep one JSON object: 201 and where it is."""
-    require_acceptable(JSON)
+    require_acceptable(media_types.PLAIN)
     refuse_parameters()
     refuse_conditions()
-    body = read_body(JSON)
-    asked = Asked(Spelling.PLAIN, Condition(), key=read_key(body))
-    teller = GuideTeller(COLLECTION, asked, services.room)
-    return documents.insert(services, teller, read_draft(body, extended=False))
+    body = read_body(media_types.PLAIN)
+    teller = GuideTeller(COLLECTION, Asked(Spelling.PLAIN, Condition()), services.room)
+    return documents.insert(services, teller, body)
 
 
 def list_documents(services: Services) -> Response:
     """Every document without its `_id`, as a JSON array that streams."""
-    require_acceptable(JSON)
+    require_acceptable(media_types.PLAIN)
     refuse_parameters()
     chunks = read_all(services.store, COLLECTION)
-    return Response(chunks, 200, content_type=JSON)
+    return Response(chunks, 200, content_type=media_types.PLAIN)

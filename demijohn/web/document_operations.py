@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from demijohn.errors import ForbiddenOperator, InvalidPatch, NotFound, PreconditionFailed
-from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE
+from demijohn.errors import (
+    ForbiddenOperator,
+    InvalidPatch,
+    NeedsReplicaSet,
+    NotFound,
+    PreconditionFailed,
+)
+from demijohn.formats import media_types
 from demijohn.web.openapi.headers import APPLIED, LOCATION, PRIVATE, REPLAYED, VARY, VERSION
 from demijohn.web.openapi.operation import Answer, Body, Link, Operation, Parameter, Schema
 from demijohn.web.openapi.problems import READING, STORING, WRITING
@@ -77,8 +83,8 @@ PREFER = Parameter(
 _WRITE = (IDEMPOTENCY_KEY, PREFER)
 _CONDITIONS = (IF_MATCH, IF_NONE_MATCH)
 _STORED = (VERSION, VARY, PRIVATE, REPLAYED, APPLIED)
-_SPELLINGS = {PLAIN_TYPE: ref("Document"), EXTENDED_TYPE: ref("Document")}
-_DRAFTS = {PLAIN_TYPE: ref("PlainDocument"), EXTENDED_TYPE: ref("ExtendedDocument")}
+_SPELLINGS = {media_types.PLAIN: ref("Document"), media_types.EXTENDED: ref("Document")}
+_DRAFTS = {media_types.PLAIN: ref("PlainDocument"), media_types.EXTENDED: ref("ExtendedDocument")}
 _OPERATIONS = {
     "readDocument": "Read it.",
     "putDocument": "Replace it.",
@@ -122,8 +128,8 @@ READ = Operation(
     tag="documents",
     summary="One document",
     description=(
-        f"`Accept` chooses the spelling: `{PLAIN_TYPE}`, or `{EXTENDED_TYPE}` for MongoDB "
-        "Extended JSON, relaxed, or canonical with `; mode=canonical`."
+        f"`Accept` chooses the spelling: `{media_types.PLAIN}`, or `{media_types.EXTENDED}` for "
+        "MongoDB Extended JSON, relaxed, or canonical with `; mode=canonical`."
     ),
     parameters=(COLLECTION, ID, *_CONDITIONS),
     answers=(
@@ -152,7 +158,7 @@ PUT = Operation(
         ),
         Answer(204, "It is replaced, with `Prefer: return=minimal`.", headers=_STORED),
     ),
-    problems=(*STORING, PreconditionFailed),
+    problems=(*STORING, NeedsReplicaSet, PreconditionFailed),
 )
 PATCH = Operation(
     id="patchDocument",
@@ -167,25 +173,32 @@ PATCH = Operation(
     body=Body(
         "The patch.",
         {
-            "application/merge-patch+json": ref("PlainDocument"),
-            PLAIN_TYPE: ref("PlainDocument"),
-            EXTENDED_TYPE: ref("ExtendedDocument"),
-            "application/json-patch+json": ref("JsonPatch"),
-            "application/vnd.mongodb.update+json": ref("Update"),
+            media_types.MERGE_PATCH: ref("PlainDocument"),
+            media_types.PLAIN: ref("PlainDocument"),
+            media_types.EXTENDED: ref("ExtendedDocument"),
+            media_types.JSON_PATCH: ref("JsonPatch"),
+            media_types.UPDATE: ref("Update"),
         },
     ),
     answers=(
         Answer(200, "It is changed, and now like this.", _SPELLINGS, _STORED, _ITSELF),
         Answer(204, "It is changed, with `Prefer: return=minimal`.", headers=_STORED),
     ),
-    problems=(*STORING, ForbiddenOperator, InvalidPatch, NotFound, PreconditionFailed),
+    problems=(
+        *STORING,
+        ForbiddenOperator,
+        InvalidPatch,
+        NeedsReplicaSet,
+        NotFound,
+        PreconditionFailed,
+    ),
 )
 DELETE = Operation(
     id="deleteDocument",
     tag="documents",
     summary="Delete a document",
     description="A second time it is 404; with the same `Idempotency-Key` it is 204 again.",
-    parameters=(COLLECTION, ID, *_CONDITIONS, *_WRITE),
+    parameters=(COLLECTION, ID, *_CONDITIONS, IDEMPOTENCY_KEY),
     answers=(Answer(204, "It is deleted.", headers=(REPLAYED,)),),
-    problems=(*WRITING, NotFound, PreconditionFailed),
+    problems=(*WRITING, NeedsReplicaSet, NotFound, PreconditionFailed),
 )

@@ -10,21 +10,19 @@ from urllib.parse import unquote_to_bytes
 from flask import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
-from demijohn.documents import patch
-from demijohn.documents.change import Changed, Plan, Target, change
-from demijohn.documents.idempotency import once
-from demijohn.documents.ids import id_of
-from demijohn.documents.insert import identify, insert_one, inserted
+from demijohn.documents import patch, write
+from demijohn.documents.change import Changed, Plan, Target
+from demijohn.documents.insert import insertion
 from demijohn.documents.read import read_one
 from demijohn.documents.remove import remove_one, removed
-from demijohn.documents.replace import put_one, replaced
-from demijohn.documents.standalone import insert_once
-from demijohn.errors import BadParameter, NeedsReplicaSet
+from demijohn.documents.replace import check_put, put_one, replaced
+from demijohn.errors import BadParameter
+from demijohn.formats import media_types
 from demijohn.formats.ids import from_segment
-from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Draft, read_draft
+from demijohn.formats.spelling import Draft, read_draft
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
-from demijohn.web.negotiation import Asked, read_asked, refuse_conditions
+from demijohn.web.negotiation import read_asked, read_key, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import read_body, refuse_parameters
 from demijohn.web.services import Services
@@ -32,7 +30,6 @@ from demijohn.web.services import Services
 DOCUMENTS = "/v1/collections/<collection>/documents"
 DOCUMENT = f"{DOCUMENTS}/<any_path:segment>"
 NAME = re.compile(r"(?!_|\.|system\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,120}(?<!\.)")
-DOCUMENT_TYPES = (PLAIN_TYPE, EXTENDED_TYPE)
 
 
 class AnyPath(BaseConverter):
@@ -57,55 +54,37 @@ def create(services: Services, collection: str) -> Response:
     """Keep one object: 201 and where it is."""
     _check_name(collection)
     refuse_parameters()
-    body = read_body(*DOCUMENT_TYPES)
     refuse_conditions()
-    asked = read_asked(body)
-    draft = read_draft(body, extended=request.mimetype == EXTENDED_TYPE)
-    return insert(services, Teller(collection, asked, services.room), draft)
+    body = read_body(*media_types.DOCUMENTS)
+    return insert(services, _teller(services, collection), body)
 
 
-def insert(services: Services, teller: Teller, draft: Draft) -> Response:
-    """Insert a document, once where the request has a key."""
-    document = identify(draft, services.new_id)
-    key = teller.asked.key
-    if key is None:
-        return respond(
-            services, teller.tell(insert_one(services.store, teller.collection, document, draft))
-        )
-    request_ = keyed(services, key, teller)
-    if services.store.has_transactions:
-        return respond(
-            services, once(services.store, request_, inserted(teller.collection, document))
-        )
-    return respond(
-        services, insert_once(services.store, request_, teller.collection, draft, id_of(document))
-    )
+def insert(services: Services, teller: Teller, body: bytes) -> Response:
+    """Insert the document in a body, once where the request has a key."""
+    request_ = keyed(services, read_key(body), teller)
+    draft = _read_draft(body)
+    new = insertion(teller.collection, draft, services.new_id)
+    return respond(services, write.insert(services.store, new, teller.tell, request_))
 
 
 def read(services: Services, collection: str, segment: str) -> Response:
     """One document, or 304."""
     target = _target(collection, segment)
     refuse_parameters()
-    asked = read_asked()
-    return respond(
-        services, Teller(collection, asked, services.room).read(read_one(services.store, target))
-    )
+    teller = _teller(services, collection)
+    return respond(services, teller.read(read_one(services.store, target)))
 
 
 def put(services: Services, collection: str, segment: str) -> Response:
     """Replace a document, or create it under the id in the URL."""
     target = _target(collection, segment)
     refuse_parameters()
-    body = read_body(*DOCUMENT_TYPES)
-    asked = read_asked(body)
-    draft = read_draft(body, extended=request.mimetype == EXTENDED_TYPE)
-    plan = replaced(target, draft, asked.condition, asked.spelling)
-    return _carry_out(
-        services,
-        Teller(collection, asked, services.room),
-        plan,
-        lambda: put_one(services.store, target, draft),
-    )
+    body = read_body(*media_types.DOCUMENTS)
+    teller = _teller(services, collection)
+    draft = _read_draft(body)
+    check_put(target, draft)
+    plan = replaced(target, draft, teller.asked.condition, teller.asked.spelling)
+    return _carry_out(services, teller, body, plan, lambda: put_one(services.store, target, draft))
 
 
 def patch_document(services: Services, collection: str, segment: str) -> Response:
@@ -113,38 +92,41 @@ def patch_document(services: Services, collection: str, segment: str) -> Respons
     target = _target(collection, segment)
     refuse_parameters()
     body = read_body(*patch.READERS)
-    asked = read_asked(body)
-    apply = patch.READERS[request.mimetype](body)
-    plan = patch.patched(target, apply, asked.condition, asked.spelling, services.room)
-    return _carry_out(services, Teller(collection, asked, services.room), plan)
+    teller = _teller(services, collection)
+    edit = patch.READERS[request.mimetype](body)
+    plan = patch.patched(target, edit, teller.asked.condition, teller.asked.spelling, services.room)
+    return _carry_out(services, teller, body, plan)
 
 
 def delete(services: Services, collection: str, segment: str) -> Response:
     """Delete a document."""
     target = _target(collection, segment)
     refuse_parameters()
-    asked = read_asked()
-    plan = removed(target, asked.condition, asked.spelling)
-    return _carry_out(
-        services,
-        Teller(collection, asked, services.room),
-        plan,
-        lambda: remove_one(services.store, target),
-    )
+    teller = Teller(collection, read_asked(has_body=False), services.room)
+    plan = removed(target, teller.asked.condition, teller.asked.spelling)
+    return _carry_out(services, teller, b"", plan, lambda: remove_one(services.store, target))
+
+
+def _teller(services: Services, collection: str) -> Teller:
+    return Teller(collection, read_asked(), services.room)
+
+
+def _read_draft(body: bytes) -> Draft:
+    return read_draft(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
 
 
 def _carry_out(
-    services: Services, teller: Teller, plan: Plan, at_once: Callable[[], Changed] | None = None
+    services: Services,
+    teller: Teller,
+    body: bytes,
+    plan: Plan,
+    at_once: Callable[[], Changed] | None = None,
 ) -> Response:
-    """Carry a plan out; `at_once` does the same in one command, where nothing is to be checked."""
-    asked: Asked = teller.asked
-    if asked.key is not None:
-        if not services.store.has_transactions:
-            raise NeedsReplicaSet("Here an Idempotency-Key needs transactions, but for inserts.")
-        return respond(services, once(services.store, keyed(services, asked.key, teller), plan))
-    if at_once is not None and not asked.condition.is_there:
-        return respond(services, teller.tell(at_once()))
-    return respond(services, teller.tell(change(services.store, plan)))
+    """Carry a plan out; `at_once` does the same where there is no condition and no key."""
+    request_ = keyed(services, read_key(body), teller)
+    if teller.asked.condition.is_given:
+        at_once = None
+    return respond(services, write.carry_out(services.store, plan, teller.tell, request_, at_once))
 
 
 def _target(collection: str, segment: str) -> Target:

@@ -6,25 +6,24 @@ import re
 from dataclasses import dataclass
 
 from flask import request
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from werkzeug.http import parse_list_header
 
 from demijohn.documents.records import Key, make_key
 from demijohn.documents.versions import Condition, parse_tags
 from demijohn.errors import BadParameter, NotAcceptable
-from demijohn.formats.spelling import EXTENDED_TYPE, PLAIN_TYPE, Spelling
+from demijohn.formats import media_types
+from demijohn.formats.spelling import Spelling
+from demijohn.web.requests import best_accepted
 
 ANONYMOUS = ""
 """The caller, until there are keys to tell callers apart."""
 _OFFERS = {
-    PLAIN_TYPE: Spelling.PLAIN,
-    EXTENDED_TYPE: Spelling.RELAXED,
-    f"{EXTENDED_TYPE}; mode=relaxed": Spelling.RELAXED,
-    f"{EXTENDED_TYPE}; mode=canonical": Spelling.CANONICAL,
+    media_types.PLAIN: Spelling.PLAIN,
+    media_types.EXTENDED: Spelling.RELAXED,
+    **{spelling.media_type: spelling for spelling in Spelling},
 }
-_CHARSET = re.compile(r';\s*charset="?utf-?8"?', re.IGNORECASE)
+_PREFERENCES = ("minimal", "representation")
 _KEY = re.compile(r'"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255})')
-_RETURN = re.compile(r'(?:^|[,;])\s*(?i:return)\s*=\s*"?(minimal|representation)"?\s*(?=[,;]|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,10 @@ class Asked:
     condition: Condition
     preference: str | None = None
     """`minimal` or `representation`, where the client has said one of them (RFC 7240, 4.2)."""
-    key: Key | None = None
 
 
-def read_asked(body: bytes = b"") -> Asked:
-    """What the headers say of this request, whose body is given.
+def read_asked(*, has_body: bool = True) -> Asked:
+    """What the headers say of this request, whose answer has a body or never has.
 
     Raises NotAcceptable, BadParameter.
     """
@@ -47,13 +45,7 @@ def read_asked(body: bytes = b"") -> Asked:
         parse_tags("If-Match", request.headers.get("If-Match")),
         parse_tags("If-None-Match", request.headers.get("If-None-Match")),
     )
-    preference = _RETURN.search(",".join(request.headers.getlist("Prefer")))
-    return Asked(
-        spelling=_accepted(),
-        condition=condition,
-        preference=preference[1] if preference else None,
-        key=read_key(body),
-    )
+    return Asked(_accepted(has_body=has_body), condition, _preference())
 
 
 def refuse_conditions() -> None:
@@ -82,12 +74,22 @@ def read_key(body: bytes) -> Key | None:
     return make_key(ANONYMOUS, found[1] or found[2], (*made_of, body))
 
 
-def _accepted() -> Spelling:
-    text = request.headers.get("Accept", "*/*")
-    if text in ("*/*", ""):
-        return Spelling.PLAIN
-    accepted = parse_accept_header(_CHARSET.sub("", text), MIMEAccept)
-    best = accepted.best_match(_OFFERS)
+def _accepted(*, has_body: bool) -> Spelling:
+    best = best_accepted(_OFFERS)
     if best is None:
-        raise NotAcceptable(f"A document is {PLAIN_TYPE} or {EXTENDED_TYPE} (mode=canonical).")
+        if not has_body:
+            return Spelling.PLAIN  # of the tag alone
+        raise NotAcceptable(
+            f"A document is {media_types.PLAIN} or {media_types.EXTENDED} (mode=canonical)."
+        )
     return _OFFERS[best]
+
+
+def _preference() -> str | None:
+    """What the client prefers to have returned (RFC 7240, 4.2): the first wish counts (2)."""
+    for wish in parse_list_header(",".join(request.headers.getlist("Prefer"))):
+        name, _, value = wish.partition(";")[0].partition("=")
+        if name.strip().lower() == "return":
+            asked = value.strip().strip('"')
+            return asked if asked in _PREFERENCES else None
+    return None

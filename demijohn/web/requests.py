@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from flask import request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.http import parse_accept_header
 
 from demijohn.errors import (
     BadParameter,
@@ -12,6 +17,8 @@ from demijohn.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
+
+_CHARSET = re.compile(r';\s*charset="?utf-?8"?', re.IGNORECASE)
 
 
 def read_body(*media_types: str) -> bytes:
@@ -43,7 +50,7 @@ def _goes_on_past(length: int) -> bool:
 
 def _require_json(media_types: tuple[str, ...]) -> None:
     if request.mimetype not in media_types:
-        given = f"not {request.mimetype}" if request.mimetype else "and says nothing"
+        given = f"not {request.mimetype[:100]}" if request.mimetype else "and says nothing"
         # Accept-Patch (RFC 5789) and Accept-Post say it to programs; this one says it to both.
         raise UnsupportedMediaType(
             f"Content-Type must be {' or '.join(media_types)}, {given}.",
@@ -60,11 +67,22 @@ def _require_json(media_types: tuple[str, ...]) -> None:
 
 def require_acceptable(media_type: str) -> None:
     """Raise NotAcceptable where the caller's `Accept` excludes the only type there is."""
-    accepted = request.headers.get("Accept", "*/*")
-    if accepted in ("*/*", ""):
-        return
-    if request.accept_mimetypes.quality(media_type) <= 0:
+    if best_accepted((media_type,)) is None:
         raise NotAcceptable(f"This route answers with {media_type} only.")
+
+
+def best_accepted(offers: Iterable[str]) -> str | None:
+    """Which of the media types the caller's `Accept` wants most; the first for no wish at all.
+
+    The character set of JSON is no choice, and many clients name it all the same.
+    """
+    text = request.headers.get("Accept", "*/*")
+    offered = list(offers)
+    if text in ("*/*", "", offered[0]):
+        return offered[0]
+    accepted = parse_accept_header(_CHARSET.sub("", text), MIMEAccept)
+    best: str | None = accepted.best_match(offered)
+    return best
 
 
 def refuse_parameters() -> None:

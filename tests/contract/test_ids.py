@@ -35,7 +35,6 @@ TYPED = (
     '{"$binary":{"base64":"MTEyMzQ1Njc4OWFiY2RlZg==","subType":"03"}}',
     '{"$timestamp":{"t":4294967295,"i":1}}',
     '{"$code":"f()"}',
-    '{"$code":"g()","$scope":{"a":{"$numberInt":"1"}}}',
     '{"$minKey":1}',
     '{"$maxKey":1}',
     "{}",

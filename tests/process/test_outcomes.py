@@ -12,8 +12,7 @@ import pymongo
 import pytest
 from bson import ObjectId
 
-from demijohn.documents.ids import id_of
-from demijohn.documents.insert import identify, insert_one
+from demijohn.documents.insert import insert_one, insertion
 from demijohn.errors import DuplicateKey, OutcomeUnknown
 from demijohn.formats.spelling import Draft
 from demijohn.settings import Settings
@@ -137,14 +136,14 @@ def test_an_id_of_the_service_is_nobody_elses(database: Database, stored: Any) -
     of the client's own is a duplicate.
     """
     store = Store(database.uri, Settings(), Metrics())
-    draft = Draft(None, bson.encode({"n": 1}))
-    document = identify(draft, ObjectId)
+    ours = insertion("outcomes", Draft(None, bson.encode({"n": 1})), ObjectId)
+    theirs = insertion("outcomes", Draft(ours.id, ours.draft.fields), ObjectId)
     try:
-        insert_one(store, "outcomes", document, draft)
+        insert_one(store, ours)
         with pytest.raises(OutcomeUnknown):
-            insert_one(store, "outcomes", document, draft)
+            insert_one(store, ours)
         with pytest.raises(DuplicateKey):
-            insert_one(store, "outcomes", document, Draft(id_of(document), draft.fields))
+            insert_one(store, theirs)
     finally:
         store.close()
     assert stored.count_documents({}) == 1

@@ -139,7 +139,7 @@ def test_an_attempt_that_was_cut(api: Api, stored: Stored, has_document: bool) -
     (document,) = stored["data"].find()
     head = bson.encode({"_id": document["_id"]})
     unsaid = {"status": "", "headers": "", "body": ""}
-    stored[RECORDS].update_one({}, {"$set": {"head": head}, "$unset": unsaid})
+    stored[RECORDS].update_one({}, {"$set": {"intended": head}, "$unset": unsaid})
     if not has_document:
         stored["data"].delete_many({})
     retry = _post(api, PLACES[1], {"n": 1}, "a")

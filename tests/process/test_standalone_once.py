@@ -15,6 +15,7 @@ from pymongo.collection import Collection
 
 from demijohn.documents.change import Changed
 from demijohn.documents.idempotency import Keyed
+from demijohn.documents.insert import insertion
 from demijohn.documents.records import COLLECTION, Told, make_key
 from demijohn.documents.standalone import insert_once
 from demijohn.errors import Problem
@@ -65,7 +66,7 @@ class Attempts:
         """One attempt; without an id of the client's own it makes one, as the service does."""
         draft = Interrupted(own_id, FIELDS, between)
         keyed = Keyed(KEY, self._tell, self._refuse, lambda: 0.0)
-        return insert_once(self._store, keyed, NAME, draft, own_id or from_python(ObjectId()))
+        return insert_once(self._store, keyed, insertion(NAME, draft, ObjectId))
 
     def recorded(self) -> int:
         """The status that a later retry is told."""
@@ -114,7 +115,7 @@ def test_a_cut_attempt_is_finished(attempts: Attempts, own_id: Value | None) -> 
     """Cut before the document is there: the retry inserts it, under the id that was noted."""
     with pytest.raises(CutError):
         attempts.post(own_id, _cut)
-    noted = bson.decode(attempts.records.find_one({})["head"])  # type: ignore[index]
+    noted = bson.decode(attempts.records.find_one({})["intended"])  # type: ignore[index]
     assert attempts.documents.count_documents({}) == 0
     assert attempts.post(own_id).status == 201
     assert attempts.documents.find_one() == {**noted, "n": 1}

@@ -26,8 +26,9 @@ from pymongo.collection import Collection
 
 from demijohn.errors import TooLarge, WriteConflict
 from demijohn.settings import Settings
+from demijohn.store.by_value import LARGEST_COMPARED
+from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
-from demijohn.store.operations import LARGEST_COMPARED, Operations
 from demijohn.store.transaction import ATTEMPTS
 from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
@@ -56,16 +57,16 @@ class Case:
         self.seen: list[bytes | None] = []
         """What each attempt has read."""
 
-    def change(self, between: Between, write: Callable[[Operations], object]) -> None:
+    def change(self, between: Between, write: Callable[[Attempt], object]) -> None:
         """Read document 1, let another writer in at the first attempt, and write."""
 
-        def work(operations: Operations) -> None:
-            self.seen.append(operations.find(NAME, HEAD))
+        def work(attempt: Attempt) -> None:
+            self.seen.append(attempt.find(NAME, HEAD))
             if len(self.seen) == 1:
                 between()
-            write(operations)
+            write(attempt)
 
-        self.store.transact(work)
+        self.store.as_one(work)
 
 
 def _case(database: Database) -> Iterator[Case]:
@@ -92,39 +93,37 @@ def set_case(database: Database) -> Iterator[Case]:
     yield from _case(database)
 
 
-def _replace(operations: Operations) -> None:
-    operations.replace(NAME, HEAD, bson.encode({"_id": 1, "by": "us"}))
+def _replace(attempt: Attempt) -> None:
+    attempt.replace(NAME, HEAD, bson.encode({"_id": 1, "by": "us"}))
 
 
-def _modify(operations: Operations) -> None:
-    operations.modify(NAME, HEAD, {"$set": {"by": "us"}})
+def _modify(attempt: Attempt) -> None:
+    attempt.modify(NAME, HEAD, {"$set": {"by": "us"}})
 
 
-def _remove(operations: Operations) -> None:
-    operations.remove(NAME, HEAD)
+def _remove(attempt: Attempt) -> None:
+    attempt.remove(NAME, HEAD)
 
 
 WRITES = pytest.mark.parametrize("write", [_replace, _modify, _remove])
 
 
 @WRITES
-def test_another_value_is_a_change(case: Case, write: Callable[[Operations], None]) -> None:
+def test_another_value_is_a_change(case: Case, write: Callable[[Attempt], None]) -> None:
     """What another has changed in between is not written over: it is read and decided on anew."""
     case.change(lambda: case.documents.update_one({"_id": 1}, {"$set": {"n": 2}}), write)
     assert case.seen == [bson.encode({"_id": 1, "n": 1}), bson.encode({"_id": 1, "n": 2})]
 
 
 @WRITES
-def test_an_equal_number_is_none(case: Case, write: Callable[[Operations], None]) -> None:
+def test_an_equal_number_is_none(case: Case, write: Callable[[Attempt], None]) -> None:
     """The weaker form, as documented: 1 that became 1.0 in between passes for unchanged."""
     case.change(lambda: case.documents.update_one({"_id": 1}, {"$set": {"n": 1.0}}), write)
     assert case.seen == [bson.encode({"_id": 1, "n": 1})]
 
 
 @WRITES
-def test_an_equal_number_is_one_on_a_set(
-    set_case: Case, write: Callable[[Operations], None]
-) -> None:
+def test_an_equal_number_is_one_on_a_set(set_case: Case, write: Callable[[Attempt], None]) -> None:
     """On a replica set the same change is one: the transaction is done again on other bytes."""
     another = set_case.documents
     set_case.change(lambda: another.update_one({"_id": 1}, {"$set": {"n": 1.0}}), write)
@@ -134,7 +133,7 @@ def test_an_equal_number_is_one_on_a_set(
 @WRITES
 @pytest.mark.parametrize("value", ["1", [1], None, Decimal128("1.5")])
 def test_another_type_is_a_change(
-    case: Case, write: Callable[[Operations], None], value: object
+    case: Case, write: Callable[[Attempt], None], value: object
 ) -> None:
     """Only numbers of different types can be equal."""
     case.change(lambda: case.documents.update_one({"_id": 1}, {"$set": {"n": value}}), write)
@@ -151,7 +150,7 @@ def test_every_document_equals_itself(case: Case, value: object) -> None:
 
 @WRITES
 def test_what_a_document_holds_is_no_expression(
-    case: Case, write: Callable[[Operations], None]
+    case: Case, write: Callable[[Attempt], None]
 ) -> None:
     """Text that looks like a path or an operator is compared as the text that it is."""
     tricky = {"a": "$n", "b": "$$ROOT", "c": {"d": ["$a", {"e": "$$REMOVE"}]}}
@@ -164,9 +163,9 @@ def test_a_document_that_came_in_between(case: Case) -> None:
     """An insert that was decided on when there was none is decided on anew."""
     case.documents.delete_many({})
 
-    def write(operations: Operations) -> None:
+    def write(attempt: Attempt) -> None:
         if case.seen[-1] is None:
-            operations.insert(NAME, bson.encode({"_id": 1, "by": "us"}))
+            attempt.insert(NAME, bson.encode({"_id": 1, "by": "us"}))
 
     case.change(lambda: case.documents.insert_one({"_id": 1, "by": "another"}), write)
     assert case.seen == [None, bson.encode({"_id": 1, "by": "another"})]
@@ -176,9 +175,9 @@ def test_a_document_that_came_in_between(case: Case) -> None:
 def test_a_document_that_went_in_between(case: Case) -> None:
     """A replacement does not bring back what another has deleted."""
 
-    def write(operations: Operations) -> None:
+    def write(attempt: Attempt) -> None:
         if case.seen[-1] is not None:
-            _replace(operations)
+            _replace(attempt)
 
     case.change(lambda: case.documents.delete_one({"_id": 1}), write)
     assert case.seen == [bson.encode({"_id": 1, "n": 1}), None]
@@ -189,9 +188,9 @@ def test_others_never_stop(case: Case) -> None:
     """The attempts are bounded: where somebody always comes in between, it is a conflict."""
     another = case.documents
 
-    def write(operations: Operations) -> None:
+    def write(attempt: Attempt) -> None:
         another.update_one({"_id": 1}, {"$inc": {"n": 1}})
-        _replace(operations)
+        _replace(attempt)
 
     with pytest.raises(WriteConflict):
         case.change(lambda: None, write)
@@ -200,7 +199,7 @@ def test_others_never_stop(case: Case) -> None:
 
 
 @WRITES
-def test_as_large_as_can_be_compared(case: Case, write: Callable[[Operations], None]) -> None:
+def test_as_large_as_can_be_compared(case: Case, write: Callable[[Attempt], None]) -> None:
     """7 MiB fit a command twice; a byte more is refused before anything is sent."""
     empty = len(bson.encode({"_id": 1, "text": ""}))
     case.documents.replace_one({"_id": 1}, {"text": "x" * (LARGEST_COMPARED - empty + 1)})
@@ -216,5 +215,5 @@ def test_two_that_fit_one_command(case: Case) -> None:
     empty = len(bson.encode({"_id": 1, "text": ""}))
     case.documents.replace_one({"_id": 1}, {"text": "x" * (LARGEST_COMPARED - empty)})
     other = bson.encode({"_id": 1, "text": "y" * (LARGEST_COMPARED - empty)})
-    case.change(lambda: None, lambda operations: operations.replace(NAME, HEAD, other))
+    case.change(lambda: None, lambda attempt: attempt.replace(NAME, HEAD, other))
     assert case.documents.count_documents({"text": {"$regex": "^y"}}) == 1

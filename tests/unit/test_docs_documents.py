@@ -19,6 +19,7 @@ from bson.int64 import Int64
 from demijohn.documents import patch, records
 from demijohn.errors import problem_classes
 from demijohn.formats import bson_values as bv
+from demijohn.formats import media_types
 from demijohn.formats.bson_values import Value, elements, encode, from_python
 from demijohn.formats.extended_in import parse_extended_id
 from demijohn.formats.id_values import LONGEST_ID
@@ -27,11 +28,11 @@ from demijohn.formats.json_faults import LEVELS, MOST_FAULTS
 from demijohn.formats.spelling import Spelling
 from demijohn.patches import conditions, json_patch, operators
 from demijohn.settings import LARGEST_DOCUMENT, Settings
-from demijohn.store.operations import LARGEST_COMPARED
+from demijohn.store.by_value import LARGEST_COMPARED
 from demijohn.store.transaction import ATTEMPTS
 from demijohn.web import document_operations as about
-from demijohn.web.documents import DOCUMENT, DOCUMENT_TYPES, DOCUMENTS
-from demijohn.web.openapi.document import template
+from demijohn.web.documents import DOCUMENT, DOCUMENTS
+from demijohn.web.openapi.description import template
 from demijohn.web.openapi.operation import Operation
 from demijohn.web.openapi.problems import EVERYWHERE
 
@@ -174,12 +175,12 @@ def test_every_kind_of_patch_is_listed() -> None:
     assert [
         each for each in patch.READERS if f"-X PATCH -H 'Content-Type: {each}'" not in text
     ] == []
-    assert set(DOCUMENT_TYPES) <= set(patch.READERS)
+    assert set(media_types.DOCUMENTS) <= set(patch.READERS)
 
 
 def test_every_operation_of_json_patch_is_listed() -> None:
     """And none that is not carried out."""
-    row = dict(_table("documents.md", "Media type"))[patch.JSON_PATCH_TYPE]
+    row = dict(_table("documents.md", "Media type"))[media_types.JSON_PATCH]
 
     assert _codes(row) == list(json_patch._READERS)
 

@@ -16,7 +16,7 @@ from urllib3 import HTTPHeaderDict
 from demijohn.app import create_service
 from demijohn.errors import problem_classes
 from demijohn.settings import load
-from demijohn.web.openapi.document import UndescribedError, describe, template
+from demijohn.web.openapi.description import UndescribedError, describe, template
 from demijohn.web.openapi.operation import Answer, Operation, View
 from tests.support.openapi import Description, UndescribedAnswerError
 

@@ -96,8 +96,6 @@ def test_a_patch_is_an_array(body: Any) -> None:
         ({"op": "add", "path": "/a", "value": {"$b": 1}}, "/1/value/$b"),
         ({"op": "replace", "path": "/a", "value": [{"b\0": 1}]}, "/1/value/0/b\0"),
         ({"op": "add", "path": "/a", "value": 2**63}, "/1/value"),
-        ({"op": "add", "path": "/a", "value": nested(101)}, "/1/value"),
-        ({"op": "add", "path": "/a", "value": nested(100_000)}, "/1/value"),
     ],
 )
 def test_what_is_no_operation(member: Any, pointer: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from bson.errors import InvalidDocument as InvalidBson
 from pymongo import errors as driver
 
 from demijohn.errors import InternalError, Problem
-from demijohn.store.failures import translate, translated, unfit_update
+from demijohn.store.failures import translate, translated, unfit_update, untaken
 
 FORESEEN = {
     driver.AutoReconnect: ("database-unavailable", "outcome-unknown"),
@@ -17,9 +18,9 @@ FORESEEN = {
     driver.NetworkTimeout: ("deadline-exceeded", "outcome-unknown"),
     driver.NotPrimaryError: ("database-unavailable", "outcome-unknown"),
     driver.ServerSelectionTimeoutError: ("database-unavailable", "database-unavailable"),
-    driver.WaitQueueTimeoutError: ("database-unavailable", "database-unavailable"),
-    driver.ConfigurationError: ("database-unavailable", "database-unavailable"),
-    driver.InvalidURI: ("database-unavailable", "database-unavailable"),
+    driver.WaitQueueTimeoutError: ("database-unavailable", "outcome-unknown"),
+    driver.ConfigurationError: ("database-unavailable", "outcome-unknown"),
+    driver.InvalidURI: ("database-unavailable", "outcome-unknown"),
     driver.DocumentTooLarge: ("too-large", "too-large"),
     driver.DuplicateKeyError: ("duplicate-key", "duplicate-key"),
     driver.WriteConcernError: ("outcome-unknown", "outcome-unknown"),
@@ -72,7 +73,7 @@ def test_every_driver_exception_is_mapped(kind: type[BaseException], writes: boo
     ("code", "read", "write"),
     [
         (13, "database-unavailable", "database-unavailable"),
-        (18, "database-unavailable", "database-unavailable"),
+        (18, "database-unavailable", "outcome-unknown"),
         (14031, "database-unavailable", "database-unavailable"),
         (50, "deadline-exceeded", "outcome-unknown"),
         (262, "deadline-exceeded", "outcome-unknown"),
@@ -81,12 +82,12 @@ def test_every_driver_exception_is_mapped(kind: type[BaseException], writes: boo
         (11600, "database-unavailable", "outcome-unknown"),
         (189, "database-unavailable", "outcome-unknown"),
         (1, "database-unavailable", "outcome-unknown"),
-        (121, "invalid-document", "invalid-document"),
-        (2, "invalid-document", "invalid-document"),
-        (22, "invalid-document", "invalid-document"),
         (10334, "too-large", "too-large"),
         (112, "write-conflict", "write-conflict"),
-        (251, "outcome-unknown", "outcome-unknown"),
+        (251, "internal-error", "outcome-unknown"),
+        (6, "database-unavailable", "outcome-unknown"),
+        (133, "database-unavailable", "outcome-unknown"),
+        (365, "database-unavailable", "database-unavailable"),
         (9, "internal-error", "internal-error"),
     ],
 )
@@ -127,6 +128,35 @@ def test_an_aborted_transaction_is_a_conflict() -> None:
     assert translate(committing, writes=True).code == "outcome-unknown"
     lost = _labelled(driver.AutoReconnect(SECRET), label)
     assert translate(lost, writes=False).code == "database-unavailable"
+
+
+def test_an_aborted_commit_can_be_tried_again() -> None:
+    """The database's word that a commit was in vain is certain (MongoDB manual, "Transactions")."""
+    for code in (24, 246, 290):
+        aborted = _labelled(driver.OperationFailure(SECRET, code), "TransientTransactionError")
+        assert translate(aborted, writes=True).code == "write-conflict"
+
+
+def test_a_second_attempt_that_was_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """The driver raises what its second attempt met; the first may have been carried out."""
+    for error in (driver.WaitQueueTimeoutError(SECRET), driver.OperationFailure(SECRET, 18)):
+        for is_sent, code in ((True, "outcome-unknown"), (False, "database-unavailable")):
+            with (
+                pytest.raises(Problem) as caught,
+                translated("test", writes=True, is_sent=partial(bool, is_sent)),
+            ):
+                raise error
+            assert caught.value.code == code
+    assert SECRET not in caplog.text
+
+
+def test_a_document_that_is_not_taken() -> None:
+    """Values that the server has no room for, and its own validator, are the document's fault."""
+    for code in (2, 22, 52, 121):
+        problem = untaken(code)
+        assert problem is not None
+        assert problem.code == "invalid-document"
+    assert untaken(13) is None
 
 
 def test_an_update_that_does_not_fit() -> None:

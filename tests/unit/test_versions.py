@@ -31,7 +31,7 @@ def test_equal_numbers_are_different_versions() -> None:
 
 def test_a_tag_is_strong_quoted_and_of_its_spelling() -> None:
     """The digest, a dot and the spelling's letter, in quotes."""
-    tags = [tag(ONE, spelling) for spelling in Spelling]
+    tags = [tag(digest(ONE), spelling) for spelling in Spelling]
     assert tags == [f'"{digest(ONE)}.{letter}"' for letter in "prc"]
     assert len(digest(ONE)) == 32
 
@@ -67,7 +67,7 @@ def test_what_is_no_list_of_tags(text: str) -> None:
 def test_no_header_is_no_condition() -> None:
     """And a condition of nothing is met by anything."""
     assert parse_tags("If-Match", None) is None
-    assert not Condition().is_there
+    assert not Condition().is_given
     assert _passes(Condition(), ONE)
     assert _passes(Condition(), None)
 
@@ -75,13 +75,13 @@ def test_no_header_is_no_condition() -> None:
 def test_if_match() -> None:
     """Any spelling's tag of the very bytes passes, weak ones never, and `*` where there is one."""
     for spelling in Spelling:
-        given = Condition(match=parse_tags("If-Match", f'"x", {tag(ONE, spelling)}'))
+        given = Condition(match=parse_tags("If-Match", f'"x", {tag(digest(ONE), spelling)}'))
         assert _passes(given, ONE)
         assert not _passes(given, OTHER)
         assert not _passes(given, None)
     for unknown in (f'"{digest(ONE)}"', f'"{digest(ONE)}.z"', f'"{digest(ONE)}.p.p"'):
         assert not _passes(Condition(match=parse_tags("If-Match", unknown)), ONE)
-    weak = Condition(match=parse_tags("If-Match", f"W/{tag(ONE, P)}"))
+    weak = Condition(match=parse_tags("If-Match", f"W/{tag(digest(ONE), P)}"))
     assert not _passes(weak, ONE)
     anything = Condition(match=Tags(any=True))
     assert _passes(anything, ONE)
@@ -90,7 +90,7 @@ def test_if_match() -> None:
 
 def test_if_none_match() -> None:
     """Excludes the bytes that a tag names, weak or not, and with `*` any document."""
-    for text in (tag(ONE, P), f"W/{tag(ONE, Spelling.CANONICAL)}"):
+    for text in (tag(digest(ONE), P), f"W/{tag(digest(ONE), Spelling.CANONICAL)}"):
         given = Condition(none_match=parse_tags("If-None-Match", text))
         assert not _passes(given, ONE)
         assert _passes(given, OTHER)
@@ -102,20 +102,20 @@ def test_if_none_match() -> None:
 
 def test_a_copy_is_fresh_in_its_own_spelling() -> None:
     """304 is for the client whose copy is these bytes in this spelling, or for `*`."""
-    mine = Condition(none_match=parse_tags("If-None-Match", f"W/{tag(ONE, P)}"))
-    assert mine.is_fresh(ONE, P)
-    assert not mine.is_fresh(ONE, Spelling.CANONICAL)
-    assert not mine.is_fresh(OTHER, P)
-    assert Condition(none_match=Tags(any=True)).is_fresh(ONE, P)
-    assert not Condition().is_fresh(ONE, P)
+    mine = Condition(none_match=parse_tags("If-None-Match", f"W/{tag(digest(ONE), P)}"))
+    assert mine.is_fresh(digest(ONE), P)
+    assert not mine.is_fresh(digest(ONE), Spelling.CANONICAL)
+    assert not mine.is_fresh(digest(OTHER), P)
+    assert Condition(none_match=Tags(any=True)).is_fresh(digest(ONE), P)
+    assert not Condition().is_fresh(digest(ONE), P)
 
 
 def test_a_refusal_has_the_present_version() -> None:
     """412 comes with the ETag of the document as it is, in the spelling asked for."""
-    stale = Condition(match=parse_tags("If-Match", tag(OTHER, P)))
+    stale = Condition(match=parse_tags("If-Match", tag(digest(OTHER), P)))
     with pytest.raises(PreconditionFailed) as caught:
         stale.check(ONE, Spelling.RELAXED)
-    assert caught.value.headers == (("ETag", tag(ONE, Spelling.RELAXED)),)
+    assert caught.value.headers == (("ETag", tag(digest(ONE), Spelling.RELAXED)),)
     with pytest.raises(PreconditionFailed) as caught:
         stale.check(None, P)
     assert caught.value.headers == ()

@@ -22,7 +22,6 @@ from demijohn.errors import (
     InvalidPatch,
     MalformedJson,
     MethodNotAllowed,
-    NeedsReplicaSet,
     NotAcceptable,
     NotFound,
     OutcomeUnknown,
@@ -65,7 +64,6 @@ WRITING: tuple[type[Problem], ...] = (
     *READING,
     IdempotencyInProgress,
     IdempotencyKeyReused,
-    NeedsReplicaSet,
     OutcomeUnknown,
     WriteConflict,
 )

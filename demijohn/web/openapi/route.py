@@ -10,12 +10,11 @@ import orjson
 from flask import Flask, Response, request
 
 from demijohn.errors import NotAcceptable
-from demijohn.web.openapi.document import describe
+from demijohn.formats import media_types
+from demijohn.web.openapi.description import describe
 from demijohn.web.openapi.headers import CACHED_ANEW, ETAG
 from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
-from demijohn.web.requests import require_acceptable
-
-JSON = "application/json"
+from demijohn.web.requests import refuse_parameters, require_acceptable
 
 OPERATION = Operation(
     id="describe",
@@ -29,7 +28,7 @@ OPERATION = Operation(
         Answer(
             200,
             "An OpenAPI 3.1 document.",
-            {JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
+            {media_types.PLAIN: {"type": "object", "required": ["openapi", "info", "paths"]}},
             (ETAG, CACHED_ANEW),
         ),
         Answer(304, "It is still the same.", headers=(ETAG, CACHED_ANEW)),
@@ -64,12 +63,13 @@ def publish(app: Flask) -> None:
 
 
 def _answer(page: _Page) -> Response:
-    require_acceptable(JSON)
+    require_acceptable(media_types.PLAIN)
+    refuse_parameters()
     if request.if_none_match.contains_weak(page.tag):
         response = Response(status=304)
         del response.headers["Content-Type"]
     else:
-        response = Response(page.text, content_type=JSON)
+        response = Response(page.text, content_type=media_types.PLAIN)
     response.set_etag(page.tag)
     response.headers["Cache-Control"] = "no-cache"
     return response

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from demijohn.patches.json_patch import MOST_OPERATIONS
+from demijohn.patches.operators import MOST_PATHS
 from demijohn.web.openapi.operation import Schema
 from demijohn.web.openapi.schemas_extended import NUMERIC
 from demijohn.web.openapi.vocabulary import KEY, closed, map_of, matching, ref
 
-MOST_OPERATIONS = 100
 _POINTER = matching("^(/([^/~]|~[01])*)*$")
 _PATH = matching(r"^(?!_id(\.|$))[^$.\x00][^.\x00]*(\.(\$\[\]|[^$.\x00][^.\x00]*))*$")
 _ANY = ref("ExtendedValue")
@@ -45,7 +46,7 @@ def _step(names: tuple[str, ...], **members: Schema) -> Schema:
 
 
 def _by_path(values: Schema) -> Schema:
-    return {**map_of(values, _PATH), "minProperties": 1, "maxProperties": MOST_OPERATIONS}
+    return {**map_of(values, _PATH), "minProperties": 1, "maxProperties": MOST_PATHS}
 
 
 _OPERATORS: dict[str, Schema] = {

@@ -1,0 +1,69 @@
+"""For a standalone mongod, which has no transactions: what was read must still be equal.
+
+Weaker than a transaction: MongoDB compares values, so that a document in which another writer has
+changed 1 to 1.0 passes for unchanged; and each write is by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from demijohn.errors import DuplicateKey, TooLarge
+from demijohn.store.commands import Commands, changed
+
+LARGEST_COMPARED = 7 * 1024 * 1024
+"""Bytes: the old document and the new one have to fit one command."""
+
+
+class ByValue:
+    """An Attempt whose writes demand that the document is as `find` has given it."""
+
+    def __init__(self, commands: Commands) -> None:
+        """Take the commands, without a session."""
+        self._commands = commands
+        self._read: dict[tuple[str, bytes], bytes | None] = {}
+
+    def find(self, collection: str, where: bytes) -> bytes | None:
+        """The document, None where there is none."""
+        found = self._commands.find(collection, where)
+        self._read[collection, where] = found
+        return found
+
+    def insert(self, collection: str, document: bytes) -> None:
+        """Insert one document; raises WriteConflict where `find` saw none of that id."""
+        try:
+            self._commands.insert(collection, document)
+        except DuplicateKey as problem:
+            looked_for = any(name == collection for name, _ in self._read)
+            if looked_for and problem.extra.get("fields") == ["_id"]:
+                raise changed() from problem
+            raise
+
+    def replace(self, collection: str, where: bytes, document: bytes) -> None:
+        """Replace the document. Raises TooLarge past 7 MiB."""
+        self._commands.replace(collection, self._unchanged(collection, where, document), document)
+
+    def modify(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
+        """Apply update operators to the document; what it became."""
+        unchanged = self._unchanged(collection, where, bson.encode(update))
+        return self._commands.modify_alone(collection, unchanged, update)
+
+    def remove(self, collection: str, where: bytes) -> None:
+        """Delete the document."""
+        self._commands.remove(collection, self._unchanged(collection, where, b""))
+
+    def _unchanged(self, collection: str, where: bytes, new: bytes) -> bytes:
+        before = self._read.get((collection, where))
+        if before is None:
+            raise changed()
+        if max(len(before), len(new)) > LARGEST_COMPARED:
+            raise TooLarge(
+                "On a standalone mongod a document of more than 7 MiB cannot be changed "
+                "conditionally: it is compared by value, and both have to fit one command."
+            )
+        equal = {"$eq": ["$$ROOT", {"$literal": RawBSONDocument(before)}]}
+        return bson.encode({"$and": [RawBSONDocument(where), {"$expr": equal}]})

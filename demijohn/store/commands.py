@@ -1,0 +1,201 @@
+"""What a collection can be asked, one command each: with a session, inside its transaction.
+
+Documents go in and out as raw BSON. `where` says which one is meant, as BSON too: a document that
+has an `_id` alone is a filter as it stands, with the id's exact type, and the caller has seen to
+it that no operator is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import structlog
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReturnDocument
+from pymongo import errors as driver
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+
+from demijohn.errors import Problem, WriteConflict
+from demijohn.store.failures import unfit_update, untaken
+
+Raw = Collection[RawBSONDocument]
+
+
+class Stored(RawBSONDocument):
+    """Bytes on their way to the database, as they are.
+
+    The driver asks a replacement whether it is empty, and would decode all of it for an answer:
+    at a price, and not at all where there is a date or a string that Python has no value for.
+    """
+
+    def __bool__(self) -> bool:
+        """A document is one, even an empty one."""
+        return True
+
+
+_OTHER_INDEX = frozenset({85, 86})
+"""IndexOptionsConflict, IndexKeySpecsConflict."""
+
+
+class Bounded(Protocol):
+    """Bounds, times, counts and translates one operation (`Store`)."""
+
+    def __call__(self, kind: str, *, writes: bool) -> AbstractContextManager[None]:
+        """Enter around a command; `writes` where its failure may leave a write behind."""
+        ...
+
+
+class Attempt(Protocol):
+    """What can be done in one attempt at reading and writing as one (`store.transaction`).
+
+    Every method raises Problems only, WriteConflict among them.
+    """
+
+    def find(self, collection: str, where: bytes) -> bytes | None:
+        """The document, None where there is none."""
+        ...
+
+    def insert(self, collection: str, document: bytes) -> None:
+        """Insert one document."""
+        ...
+
+    def replace(self, collection: str, where: bytes, document: bytes) -> None:
+        """Replace the document that `find` has given."""
+        ...
+
+    def modify(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
+        """Apply update operators to the document that `find` has given; what it became."""
+        ...
+
+    def remove(self, collection: str, where: bytes) -> None:
+        """Delete the document that `find` has given."""
+        ...
+
+
+class Commands:
+    """Single commands: an Attempt inside a transaction. Every method raises Problems only."""
+
+    def __init__(
+        self,
+        collection: Callable[[str], Raw],
+        bounded: Bounded,
+        session: ClientSession | None = None,
+    ) -> None:
+        """Take how to find a collection, what goes around each command, and the transaction."""
+        self._collection = collection
+        self._bounded = bounded
+        self._session = session
+        # Inside a transaction nothing is written before it is committed.
+        self._writes = session is None
+
+    def find(self, collection: str, where: bytes) -> bytes | None:
+        """The document, None where there is none. Raises DatabaseUnavailable, DeadlineExceeded."""
+        with self._bounded("find", writes=False):
+            found = self._collection(collection).find_one(
+                RawBSONDocument(where), session=self._session
+            )
+        return None if found is None else bytes(found.raw)
+
+    def insert(self, collection: str, document: bytes) -> None:
+        """Insert one document.
+
+        Raises DuplicateKey, InvalidDocument, TooLarge, DatabaseUnavailable, OutcomeUnknown, and
+        in a transaction WriteConflict and DeadlineExceeded.
+        """
+        with self._bounded("insert", writes=self._writes), _told(untaken):
+            self._collection(collection).insert_one(Stored(document), session=self._session)
+
+    def put(self, collection: str, where: bytes, fields: bytes) -> bool:
+        """Replace the document of an id, or insert it; `fields` has no `_id`.
+
+        Returns whether it was inserted. Raises what `insert` raises.
+        """
+        with self._bounded("put", writes=self._writes), _told(untaken):
+            done = self._collection(collection).replace_one(
+                RawBSONDocument(where), Stored(fields), upsert=True, session=self._session
+            )
+        return done.matched_count == 0
+
+    def replace(self, collection: str, where: bytes, document: bytes) -> None:
+        """Replace the document. Raises WriteConflict for none, and what `insert` raises."""
+        with self._bounded("replace", writes=self._writes), _told(untaken):
+            done = self._collection(collection).replace_one(
+                RawBSONDocument(where), Stored(document), session=self._session
+            )
+        _require(done.matched_count)
+
+    def modify(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
+        """Apply MongoDB's update operators to the document; what it became.
+
+        Raises InvalidPatch where the document is not such that they can be applied, and what
+        `replace` raises.
+        """
+        # Not by findAndModify: SecantusDB looks through the whole collection for it.
+        with self._bounded("modify", writes=self._writes), _told(unfit_update, untaken):
+            done = self._collection(collection).update_one(
+                RawBSONDocument(where), update, session=self._session
+            )
+        _require(done.matched_count)
+        after = self.find(collection, where)
+        if after is None:
+            raise changed()
+        return after
+
+    def modify_alone(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
+        """As `modify`, in one command: what is returned is of this update, whatever follows it."""
+        with self._bounded("modify", writes=self._writes), _told(unfit_update, untaken):
+            after = self._collection(collection).find_one_and_update(
+                RawBSONDocument(where), update, return_document=ReturnDocument.AFTER
+            )
+        if after is None:
+            raise changed()
+        return bytes(after.raw)
+
+    def remove(self, collection: str, where: bytes) -> None:
+        """Delete the document; raises as `replace` does."""
+        _require(self.discard(collection, where))
+
+    def discard(self, collection: str, where: bytes) -> int:
+        """Delete the document, if there is one; how many there were. Raises as `insert` does."""
+        with self._bounded("remove", writes=self._writes):
+            done = self._collection(collection).delete_one(
+                RawBSONDocument(where), session=self._session
+            )
+        return done.deleted_count
+
+    def expire(self, collection: str, field: str, seconds: int) -> None:
+        """Have documents deleted so long after the date in `field` (a TTL index), if not yet so."""
+        with self._bounded("createIndexes", writes=False):
+            try:
+                self._collection(collection).create_index(field, expireAfterSeconds=seconds)
+            except driver.OperationFailure as error:
+                if error.code not in _OTHER_INDEX:
+                    raise
+                # Of another version of the service, or of an operator who knows better.
+                structlog.get_logger().warning("index is another", collection=collection)
+
+
+@contextmanager
+def _told(*meanings: Callable[[int | None], Problem | None]) -> Iterator[None]:
+    """Tell what the document or the update is to blame for from a failure of the database."""
+    try:
+        yield
+    except driver.OperationFailure as error:
+        for meaning in meanings:
+            problem = meaning(error.code)
+            if problem is not None:
+                raise problem from error
+        raise
+
+
+def _require(matched: int) -> None:
+    if not matched:
+        raise changed()
+
+
+def changed() -> WriteConflict:
+    """The problem of a document that is not as it was read."""
+    return WriteConflict("Another writer has changed the document in the meantime.")
