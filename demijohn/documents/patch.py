@@ -9,9 +9,8 @@ from demijohn.documents.change import Become, Modify, Plan, Target, decided
 from demijohn.documents.read import require
 from demijohn.documents.room import Room
 from demijohn.documents.versions import Condition
-from demijohn.errors import TooLarge
 from demijohn.formats import media_types
-from demijohn.formats.bson_values import Node, encode, from_python, open_document
+from demijohn.formats.bson_values import Node, check_size, encode, from_python, open_document
 from demijohn.formats.extended_in import (
     EMPTY_TIMESTAMP,
     EMPTY_TIMESTAMP_FAULT,
@@ -21,7 +20,6 @@ from demijohn.formats.plain_in import parse_value
 from demijohn.formats.spelling import Spelling
 from demijohn.patches import json_patch, merge, operators
 from demijohn.patches.faults import refusal
-from demijohn.settings import LARGEST_DOCUMENT
 
 _DOLLAR_KEPT = (
     "MongoDB replaces no document by one whose own key starts with $, as this one's does; update "
@@ -93,11 +91,7 @@ READERS = MappingProxyType(
 
 def _becomes(members: dict[str, Node]) -> Become:
     document = encode(members)
-    if len(document) > LARGEST_DOCUMENT:
-        raise TooLarge(
-            f"The document would be {len(document):,} bytes of BSON; MongoDB takes "
-            f"{LARGEST_DOCUMENT:,}."
-        )
+    check_size(len(document))
     for name, node in members.items():
         if node == EMPTY_TIMESTAMP and name != "_id":
             raise refusal(EMPTY_TIMESTAMP_FAULT, (name,))

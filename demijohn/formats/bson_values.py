@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import bson
@@ -20,7 +21,8 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
-from demijohn.errors import InternalError
+from demijohn.errors import InternalError, TooLarge
+from demijohn.settings import LARGEST_DOCUMENT
 
 DOUBLE, STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, OBJECT_ID = 0x01, 0x02, 0x03, 0x04, 5, 6, 7
 BOOLEAN, DATE, NULL, REGEX, DB_POINTER, CODE, SYMBOL = 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E
@@ -37,6 +39,16 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 """How stored values are decoded into Python's, everywhere."""
 
 LENGTH = struct.Struct("<i")
+"""Of int32, and of every length."""
+INT64_BYTES = struct.Struct("<q")
+DOUBLE_BYTES = struct.Struct("<d")
+TIMESTAMP_BYTES = struct.Struct("<II")
+"""Of payloads."""
+OLD_BINARY = 2
+"""The subtype of binary that holds its length a second time."""
+REFERENCE_KEYS = frozenset(("$ref", "$id", "$db"))
+"""Keys of a reference (DBRef), which is no type but a convention."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FRAME = 5
 """Bytes of an empty document: its length and its end."""
 _FIXED = {
@@ -162,6 +174,14 @@ def to_python(value: Value) -> Any:  # noqa: ANN401 — any BSON value
         return bson.decode(encode({"": value}), CODEC)[""]
     except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
         raise damaged() from None
+
+
+def check_size(size: int) -> None:
+    """Raise TooLarge for a document of more bytes than the 16 MiB that MongoDB takes."""
+    if size > LARGEST_DOCUMENT:
+        raise TooLarge(
+            f"The document would be {size:,} bytes of BSON; MongoDB takes {LARGEST_DOCUMENT:,}."
+        )
 
 
 def damaged() -> InternalError:

@@ -28,7 +28,9 @@ from demijohn.formats import json_faults
 from demijohn.formats.bson_values import (
     BOOLEAN,
     DOUBLE,
+    DOUBLE_BYTES,
     NULL,
+    REFERENCE_KEYS,
     TIMESTAMP,
     Node,
     Value,
@@ -41,7 +43,6 @@ from demijohn.formats.json_text import NO_OBJECT, invalid, parse_text
 
 _WRAPPER_LEVELS = 3
 """The deepest wrapper: `{"$dbPointer":{"$id":{"$oid":…}}}`."""
-_REFERENCE_KEYS = frozenset(("$ref", "$id", "$db"))
 _DOLLAR_KEY = (
     "The key starts with $ and is none of Extended JSON's. Operators such as $set are read in a "
     "PATCH of application/vnd.mongodb.update+json."
@@ -52,7 +53,7 @@ _LEAVES: Mapping[type, Callable[[Any], Value]] = MappingProxyType(
     {
         str: types.string,
         int: types.integer,
-        float: lambda number: Value(DOUBLE, types.DOUBLE.pack(number)),
+        float: lambda number: Value(DOUBLE, DOUBLE_BYTES.pack(number)),
         bool: lambda truth: Value(BOOLEAN, b"\1" if truth else b"\0"),
         type(None): lambda _: Value(NULL, b""),
     }
@@ -185,7 +186,7 @@ class _Resolver:
             here = (*path, key)
             if "\0" in key:
                 self._fault(here, NUL_KEY)
-            if key[:1] == "$" and not self.operators and not (path and key in _REFERENCE_KEYS):
+            if key[:1] == "$" and not self.operators and not (path and key in REFERENCE_KEYS):
                 self._fault(here, _DOLLAR_KEY)
             document[key] = self.resolve(child, here)
         return document

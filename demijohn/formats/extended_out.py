@@ -15,7 +15,7 @@ import math
 import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -23,18 +23,22 @@ import orjson
 from bson.decimal128 import Decimal128
 
 from demijohn.formats import bson_values as bv
-from demijohn.formats.bson_values import LENGTH, Value, damaged, elements
+from demijohn.formats.bson_values import (
+    DOUBLE_BYTES,
+    EPOCH,
+    INT64_BYTES,
+    LENGTH,
+    OLD_BINARY,
+    TIMESTAMP_BYTES,
+    Value,
+    damaged,
+    elements,
+)
 
 _Spell: TypeAlias = Callable[[bytes], bytes]
-_DOUBLE = struct.Struct("<d")
-_INT64 = struct.Struct("<q")
-_TIMESTAMP = struct.Struct("<II")
 _OBJECT_ID_BYTES = 12
 _LEAST_STRING = LENGTH.size + 1
 _BINARY_HEAD = LENGTH.size + 1
-_OLD_BINARY = 2
-"""The subtype of binary that holds its length a second time."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_TO_10000 = 253_402_300_800_000
 """From 1970 to the year 10000: relaxed dates are spelt as text between the two."""
 
@@ -132,12 +136,12 @@ def _string(payload: bytes) -> bytes:
 
 
 def _double(payload: bytes) -> bytes:
-    value: float = _DOUBLE.unpack(payload)[0]
+    value: float = DOUBLE_BYTES.unpack(payload)[0]
     return repr(value).encode() if math.isfinite(value) else _exact_double(payload)
 
 
 def _exact_double(payload: bytes) -> bytes:
-    value: float = _DOUBLE.unpack(payload)[0]
+    value: float = DOUBLE_BYTES.unpack(payload)[0]
     if math.isnan(value):
         text = "NaN"
     elif math.isinf(value):
@@ -156,11 +160,11 @@ def _exact_int32(payload: bytes) -> bytes:
 
 
 def _int64(payload: bytes) -> bytes:
-    return b"%d" % _INT64.unpack(payload)[0]
+    return b"%d" % INT64_BYTES.unpack(payload)[0]
 
 
 def _exact_int64(payload: bytes) -> bytes:
-    return b'{"$numberLong":"%d"}' % _INT64.unpack(payload)[0]
+    return b'{"$numberLong":"%d"}' % INT64_BYTES.unpack(payload)[0]
 
 
 def _exact_date(payload: bytes) -> bytes:
@@ -168,10 +172,10 @@ def _exact_date(payload: bytes) -> bytes:
 
 
 def _date(payload: bytes) -> bytes:
-    milliseconds: int = _INT64.unpack(payload)[0]
+    milliseconds: int = INT64_BYTES.unpack(payload)[0]
     if not 0 <= milliseconds < _MILLISECONDS_TO_10000:
         return _exact_date(payload)
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    moment = EPOCH + timedelta(milliseconds=milliseconds)
     # The standard wants three digits of a second, or none.
     text = moment.replace(tzinfo=None).isoformat(
         timespec="milliseconds" if milliseconds % 1000 else "seconds"
@@ -181,7 +185,7 @@ def _date(payload: bytes) -> bytes:
 
 def _binary(payload: bytes) -> bytes:
     subtype, content = payload[LENGTH.size], payload[_BINARY_HEAD:]
-    if subtype == _OLD_BINARY:
+    if subtype == OLD_BINARY:
         if LENGTH.unpack_from(content)[0] != len(content) - LENGTH.size:
             raise damaged()
         content = content[LENGTH.size :]
@@ -216,7 +220,7 @@ def _symbol(payload: bytes) -> bytes:
 
 
 def _timestamp(payload: bytes) -> bytes:
-    increment, seconds = _TIMESTAMP.unpack(payload)
+    increment, seconds = TIMESTAMP_BYTES.unpack(payload)
     return b'{"$timestamp":{"t":%d,"i":%d}}' % (seconds, increment)
 
 

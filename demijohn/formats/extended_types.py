@@ -10,10 +10,9 @@ from __future__ import annotations
 import binascii
 import math
 import re
-import struct
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import DecimalException
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -21,7 +20,15 @@ from typing import Any, NoReturn
 from bson.decimal128 import Decimal128
 
 from demijohn.formats import bson_values as bv
-from demijohn.formats.bson_values import LENGTH, Value
+from demijohn.formats.bson_values import (
+    DOUBLE_BYTES,
+    EPOCH,
+    INT64_BYTES,
+    LENGTH,
+    OLD_BINARY,
+    TIMESTAMP_BYTES,
+    Value,
+)
 from demijohn.formats.id_values import HEX_ID
 from demijohn.formats.json_faults import LARGEST_INTEGER, LEAST_INTEGER
 
@@ -30,14 +37,10 @@ OLD_REGEX = "$regex"
 """Also an operator of MongoDB's queries, which is why it has a name of its own."""
 _OLD_BINARY_KEYS = frozenset(("$binary", "$type"))
 _OLD_REGEX_KEYS = frozenset((OLD_REGEX, "$options"))
-INT64 = struct.Struct("<q")
-DOUBLE = struct.Struct("<d")
-_TIMESTAMP = struct.Struct("<II")
 _LEAST_INT32, _LARGEST_INT32 = -(2**31), 2**31 - 1
 _LARGEST_UINT32 = 2**32 - 1
 _LONGEST_DECIMAL = 10_000
 """Characters. What is longer has more zeros than any exponent can mean."""
-_OLD_BINARY = 2
 _UUID_SUBTYPE = 4
 _SUBTYPE = re.compile(r"[0-9A-Fa-f]{1,2}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
@@ -50,7 +53,6 @@ _DATE_TEXT = re.compile(
     r"(?:\.([0-9]{1,3})0*)?(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
 )
 _NAMED_DOUBLES = MappingProxyType({"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -62,7 +64,7 @@ def integer(number: int) -> Value:
     """The smallest BSON integer that holds a number of at most 64 bits."""
     if _LEAST_INT32 <= number <= _LARGEST_INT32:
         return Value(bv.INT32, LENGTH.pack(number))
-    return Value(bv.INT64, INT64.pack(number))
+    return Value(bv.INT64, INT64_BYTES.pack(number))
 
 
 def string(text: str, kind: int = bv.STRING) -> Value:
@@ -147,16 +149,16 @@ def _int64(members: Mapping[str, Any]) -> Value:
 def _pack_int64(text: Any) -> bytes:  # noqa: ANN401 - any JSON value
     if not _is_match(_INTEGER, text) or not LEAST_INTEGER <= int(text) <= LARGEST_INTEGER:
         _refuse("$numberLong is a string of an integer of 64 bits, signed.")
-    return INT64.pack(int(text))
+    return INT64_BYTES.pack(int(text))
 
 
 def _double(members: Mapping[str, Any]) -> Value:
     text = members["$numberDouble"]
     if isinstance(text, str) and text in _NAMED_DOUBLES:
-        return Value(bv.DOUBLE, DOUBLE.pack(_NAMED_DOUBLES[text]))
+        return Value(bv.DOUBLE, DOUBLE_BYTES.pack(_NAMED_DOUBLES[text]))
     if not _is_match(_DOUBLE_TEXT, text) or not math.isfinite(float(text)):
         _refuse("$numberDouble is a string: a number that a double holds, NaN or ±Infinity.")
-    return Value(bv.DOUBLE, DOUBLE.pack(float(text)))
+    return Value(bv.DOUBLE, DOUBLE_BYTES.pack(float(text)))
 
 
 def _decimal(members: Mapping[str, Any]) -> Value:
@@ -176,7 +178,7 @@ def _date(members: Mapping[str, Any]) -> Value:
     found = _DATE_TEXT.fullmatch(given) if isinstance(given, str) else None
     try:
         if found:
-            return Value(bv.DATE, INT64.pack((_moment(found) - _EPOCH) // _MILLISECOND))
+            return Value(bv.DATE, INT64_BYTES.pack((_moment(found) - EPOCH) // _MILLISECOND))
     except ValueError:
         pass  # a month 13, or the like
     _refuse("$date is a string as RFC 3339 has it, to the millisecond, or a $numberLong.")
@@ -214,7 +216,7 @@ def _pack_binary(content: object, subtype: Any) -> Value:  # noqa: ANN401 - any 
     if raw is None:
         _refuse("A binary's content is a string of base64, padded with = to its end.")
     kind = int(subtype, 16)
-    return _blob(kind, LENGTH.pack(len(raw)) + raw if kind == _OLD_BINARY else raw)
+    return _blob(kind, LENGTH.pack(len(raw)) + raw if kind == OLD_BINARY else raw)
 
 
 def _blob(subtype: int, content: bytes) -> Value:
@@ -232,7 +234,7 @@ def _timestamp(members: Mapping[str, Any]) -> Value:
     parts = [given["i"], given["t"]] if _is_object(given, "t", "i") else []
     if not parts or not all(type(each) is int and 0 <= each <= _LARGEST_UINT32 for each in parts):
         _refuse("$timestamp is an object of t and i, each an integer of 32 bits, unsigned.")
-    return Value(bv.TIMESTAMP, _TIMESTAMP.pack(*parts))
+    return Value(bv.TIMESTAMP, TIMESTAMP_BYTES.pack(*parts))
 
 
 def _regex(members: Mapping[str, Any]) -> Value:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from demijohn.errors import TooLarge
 from demijohn.formats import extended_in, extended_out, media_types, plain_in, plain_out
-from demijohn.formats.bson_values import LENGTH, Value, encode, from_python
-from demijohn.settings import LARGEST_DOCUMENT
+from demijohn.formats.bson_values import LENGTH, Value, check_size, encode, from_python
 
 
 class Spelling(Enum):
@@ -48,10 +46,7 @@ class Draft:
         """The document as it is stored: `_id` first. Raises TooLarge past MongoDB's 16 MiB."""
         head = encode({"_id": document_id})
         size = len(head) + len(self.fields) - LENGTH.size - 1
-        if size > LARGEST_DOCUMENT:
-            raise TooLarge(
-                f"The document is {size:,} bytes of BSON; MongoDB takes {LARGEST_DOCUMENT:,}."
-            )
+        check_size(size)
         return LENGTH.pack(size) + head[LENGTH.size : -1] + self.fields[LENGTH.size :]
 
 

@@ -18,6 +18,7 @@ from demijohn.formats.bson_values import (
     INT32,
     INT64,
     LENGTH,
+    REFERENCE_KEYS,
     STRING,
     Node,
     Value,
@@ -32,7 +33,6 @@ Place: TypeAlias = tuple[str | int, ...]
 ALL_ELEMENTS = "$[]"
 INTEGERS = frozenset((INT32, INT64))
 NUMBERS = INTEGERS | {DOUBLE, DECIMAL128}
-_REFERENCE_KEYS = frozenset(("$ref", "$id", "$db"))
 
 
 def forbidden(operator: str, allowed: Iterable[str], place: Place) -> ForbiddenOperator:
@@ -45,7 +45,7 @@ def forbidden(operator: str, allowed: Iterable[str], place: Place) -> ForbiddenO
 
 def is_operator(key: str) -> bool:
     """Whether a key is an operator's or looks like one; the keys of a reference (DBRef) do not."""
-    return key.startswith("$") and key not in _REFERENCE_KEYS
+    return key.startswith("$") and key not in REFERENCE_KEYS
 
 
 def has_operators(node: Node) -> bool:

@@ -157,7 +157,8 @@ def _chunked(api: Api, body: bytes) -> RawAnswer:
 
 def test_unknown_addresses_and_methods(api: Api) -> None:
     """404 and 405 are problems too; 405 lists what is allowed."""
-    for path in ("/nope", "/data/", "/data/x", "/v1/collections", "/%00", "/..%2f", "/problems/x"):
+    paths = ["/nope", "/data/", "/data/x", "/v1/collections", "/%00", "/..%2f", "/problems/x"]
+    for path in (*paths, "/problems//not-found", "/v1//collections/things/documents/one"):
         answer = api.get(path)
         assert (answer.status, answer.problem()) == (404, "not-found"), path
     answer = api.ask("DELETE", "/data")

@@ -182,6 +182,14 @@ def test_no_document_is_404_whatever_the_condition(api: Api, things: Things) -> 
     assert stored(things) == []
 
 
+def test_a_collection_has_no_version(api: Api, things: Things) -> None:
+    """A condition on an insert is refused, not passed over: 400, and nothing is kept."""
+    for headers in ({"If_Match": "*"}, {"If_None_Match": "*"}, {"If_Match": FOREIGN}):
+        answer = api.post('{"_id":"one"}', THINGS, **headers)
+        assert (answer.status, answer.problem()) == (400, "bad-parameter"), headers
+    assert stored(things) == []
+
+
 # fmt: off
 NO_TAGS = (
     "", "x", '"x', 'x"', '"a" "b"', '"a"x', '*, "a"', "**", "W/", "W/x", 'w/"a"', "'a'", '"a"b"',
