@@ -118,7 +118,7 @@ def _be_new(case: Case[Any]) -> None:
         return
     case.headers.pop("Idempotency-Key", None)
     if isinstance(case.body, dict) and case.body:
-        case.body = {**case.body, "_id": f"{uuid4()}/%2F?é#"}
+        case.body = {**case.body, "_id": f"{uuid4()}/%2F? #"}
 
 
 @schemathesis.hook
