@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+import bson
 import pymongo
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from tests.support.api import Api
-from tests.support.database import Database
+from tests.support.database import Database, Documents, emptied
 from tests.support.openapi import Description
 from tests.support.service import Service
 from tests.support.wsgi import flask_run, gunicorn
 
-Documents = Collection[dict[str, Any]]
 Things = Collection[RawBSONDocument]
-THINGS = "/v1/collections/things/documents"
+
+
+def keep(things: Things, document: Mapping[str, object]) -> bytes:
+    """Store a document past the service; its bytes."""
+    raw = bson.encode(document)
+    things.insert_one(RawBSONDocument(raw))
+    return raw
+
+
+def lying_in(things: Things) -> list[bytes]:
+    """Every document's bytes, in order."""
+    return sorted(bytes(each.raw) for each in things.find())
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +76,7 @@ def shell_api(service: Service, description: Description) -> Iterator[Api]:
 @pytest.fixture
 def stored(database: Database) -> Iterator[Documents]:
     """What lies in `flask_db.data`, seen by another client; empty at first."""
-    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
-        collection = client["flask_db"]["data"]
-        collection.delete_many({})
+    with emptied(database.uri, "data") as collection:
         yield collection
 
 

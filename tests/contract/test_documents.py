@@ -8,28 +8,14 @@ from itertools import product
 import bson
 import pytest
 from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import CANONICAL, EJSON, JSON_PATCH, MERGE, UPDATE, Answer, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import CANONICAL, EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Answer, Api
 
-ONE = f"{THINGS}/one"
 TYPED = '{"$date":{"$numberLong":"1795435200000"}},"n":{"$numberInt":"5"}'
 PLAIN = '"2026-11-23T12:00:00.000Z","n":5'
 TAG = re.compile(r'"[\x21\x23-\x7e]+\.([prc])"')
 CHANGING = ("Date", "X-Request-Id", "Traceresponse", "Content-Length", "Transfer-Encoding")
-
-
-def keep(things: Things, document: dict[str, object]) -> bytes:
-    """Store a document past the service; its bytes."""
-    raw = bson.encode(document)
-    things.insert_one(RawBSONDocument(raw))
-    return raw
-
-
-def stored(things: Things) -> list[bytes]:
-    """Every document's bytes."""
-    return [bytes(each.raw) for each in things.find()]
 
 
 def steady(answer: Answer) -> dict[str, str]:
@@ -60,7 +46,7 @@ def test_a_whole_life(api: Api, things: Things) -> None:
     assert made.status == 201
     assert made.headers["Content-Type"] == "application/json"
     assert is_versioned(made)
-    (raw,) = stored(things)
+    (raw,) = lying_in(things)
     document_id = bson.decode(raw)["_id"]
     assert isinstance(document_id, ObjectId)
     assert made.body == f'{{"_id":"{document_id}","name":"Ada","n":1}}\n'.encode()
@@ -78,7 +64,7 @@ def test_a_whole_life(api: Api, things: Things) -> None:
     gone = api.delete(where)
     assert gone.status == 204
     assert is_bodyless(gone)
-    assert stored(things) == []
+    assert lying_in(things) == []
     for answer in (api.get(where), api.patch(where, "{}"), api.delete(where)):
         assert (answer.status, answer.problem()) == (404, "not-found")
 
@@ -87,14 +73,14 @@ def test_what_is_stored_is_what_was_sent(api: Api, things: Things) -> None:
     """The stored bytes are the user's alone, keys in their order after `_id`, by every write."""
     wanted: dict[str, object] = {"_id": "one", "b": 1, "a": {"z": 1.0, "": None}, "c": []}
     assert api.post('{"b":1,"a":{"z":1.0,"":null},"_id":"one","c":[]}', THINGS).status == 201
-    assert stored(things) == [bson.encode(wanted)]
+    assert lying_in(things) == [bson.encode(wanted)]
     tag = api.get(ONE).headers["ETag"]
     assert api.put(ONE, '{"y":1,"x":-0.0}', If_Match=tag).status == 200
-    assert stored(things) == [bson.encode({"_id": "one", "y": 1, "x": -0.0})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "y": 1, "x": -0.0})]
     assert api.patch(ONE, '{"y":null,"w":[1]}').status == 200
-    assert stored(things) == [bson.encode({"_id": "one", "x": -0.0, "w": [1]})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "x": -0.0, "w": [1]})]
     assert api.patch(ONE, '{"$set":{"v":"1"}}', UPDATE).status == 200
-    assert stored(things) == [bson.encode({"_id": "one", "x": -0.0, "w": [1], "v": "1"})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "x": -0.0, "w": [1], "v": "1"})]
 
 
 @pytest.mark.parametrize("condition", [{}, {"If_None_Match": "*"}, {"Idempotency_Key": "unique"}])
@@ -106,14 +92,14 @@ def test_put_creates_under_its_id(api: Api, things: Things, condition: dict[str,
     assert (answer.status, answer.headers["Location"]) == (201, ONE)
     assert answer.body == b'{"_id":"one","b":[1.5],"a":2147483648}\n'
     assert is_versioned(answer)
-    assert stored(things) == [bson.encode({"_id": "one", "b": [1.5], "a": 2**31})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "b": [1.5], "a": 2**31})]
 
 
 def test_an_empty_document(api: Api, things: Things) -> None:
     """`{}` is a document like any other, for POST and PUT."""
     assert api.put(ONE, "{}").body == b'{"_id":"one"}\n'
     assert api.post("{}", THINGS).status == 201
-    assert len(stored(things)) == 2
+    assert len(lying_in(things)) == 2
 
 
 def test_an_id_that_is_there_already(api: Api, things: Things) -> None:
@@ -122,7 +108,7 @@ def test_an_id_that_is_there_already(api: Api, things: Things) -> None:
     answer = api.post('{"_id":"one","n":2}', THINGS)
     assert (answer.status, answer.problem()) == (409, "duplicate-key")
     assert (answer.json()["index"], answer.json()["fields"]) == ("_id_", ["_id"])
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 def test_head_is_get_without_a_body(api: Api, things: Things) -> None:
@@ -179,7 +165,7 @@ def test_what_a_client_prefers(api: Api, things: Things, prefer: str, applied: s
         assert answer.headers.get("Preference-Applied") == said
         assert is_versioned(answer)
     assert (made.headers["Location"], posted.headers["Location"]) == (ONE, f"{THINGS}/two")
-    assert len(stored(things)) == 2
+    assert len(lying_in(things)) == 2
 
 
 @pytest.mark.parametrize(
@@ -227,7 +213,7 @@ def test_no_answer_could_be_accepted(api: Api, things: Things) -> None:
             api.patch(ONE, '{"n":1}', Accept=accept),
         ]
         assert {each.problem() for each in answers} == {"not-acceptable"}
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "", "application/x-ndjson", "application/xml"])
@@ -237,7 +223,7 @@ def test_no_other_media_type_is_read(api: Api, things: Things, kind: str) -> Non
     for method, path in (("POST", THINGS), ("PUT", ONE), ("PATCH", ONE)):
         answer = api.ask(method, path, b"{}", {"Content-Type": kind})
         assert (answer.status, answer.problem()) == (415, "unsupported-media-type")
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize("kind", [MERGE, JSON_PATCH, UPDATE])
@@ -246,7 +232,7 @@ def test_a_patch_is_no_document(api: Api, things: Things, kind: str) -> None:
     for method, path in (("POST", THINGS), ("PUT", ONE)):
         answer = api.ask(method, path, b"{}", {"Content-Type": kind})
         assert answer.problem() == "unsupported-media-type"
-    assert stored(things) == []
+    assert lying_in(things) == []
 
 
 NO_DOCUMENTS = (
@@ -273,7 +259,7 @@ def test_a_body_that_is_no_document(api: Api, things: Things) -> None:
             api.put(ONE, body, Content_Type=kind),
         ):
             assert (answer.status, answer.problem()) == (status, code), (kind, body)
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 def test_no_other_method(api: Api, things: Things) -> None:
@@ -286,7 +272,7 @@ def test_no_other_method(api: Api, things: Things) -> None:
     answer = api.put(THINGS, "{}")
     assert (answer.status, answer.problem()) == (405, "method-not-allowed")
     assert "POST" in answer.headers["Allow"].split(", ")
-    assert stored(things) == []
+    assert lying_in(things) == []
 
 
 def test_no_parameter_is_passed_over(api: Api, things: Things) -> None:
@@ -301,4 +287,4 @@ def test_no_parameter_is_passed_over(api: Api, things: Things) -> None:
             api.delete(ONE + query),
         ]
         assert {each.problem() for each in answers} == {"bad-parameter"}
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]

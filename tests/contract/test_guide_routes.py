@@ -22,8 +22,8 @@ from bson import (
 )
 from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import Documents
 from tests.support.api import Api
+from tests.support.database import Documents
 
 
 def test_the_greeting(api: Api) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import uuid
-from collections.abc import Callable
 from itertools import product
 
 import bson
 import pytest
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Documents, Things
-from tests.support.api import EJSON, JSON_PATCH, MERGE, UPDATE, Answer, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Answer, Api
+from tests.support.database import Documents
+from tests.support.together import at_once
 
-ONE = f"{THINGS}/one"
 PLAIN = "application/json"
 KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Vary", "Cache-Control", "Preference-Applied")
 Request = tuple[str, str, str, str | None]
@@ -40,18 +38,6 @@ WRITES: dict[str, tuple[int, Request]] = {
 def new_key() -> str:
     """A key that nobody has used."""
     return uuid.uuid4().hex
-
-
-def keep(things: Things, document: dict[str, object]) -> bytes:
-    """Store a document past the service; its bytes."""
-    raw = bson.encode(document)
-    things.insert_one(RawBSONDocument(raw))
-    return raw
-
-
-def lying_in(things: Things) -> list[bytes]:
-    """Every document's bytes."""
-    return sorted(bytes(each.raw) for each in things.find())
 
 
 def send(api: Api, request: Request, key: str, **more: str) -> Answer:
@@ -235,7 +221,7 @@ def test_many_at_one_time(api: Api, things: Things, stored: Documents, name: str
     keep(things, {"_id": "one", "n": 0, "l": []})
     status, request = WRITES[name]
     key = new_key()
-    answers = at_once(6, lambda: send(api, request, key))
+    answers = at_once(6, lambda _: send(api, request, key))
     told = [each for each in answers if each.status == status]
     assert told, [each.body for each in answers]
     assert all(same(told[0], each) for each in told)
@@ -304,20 +290,3 @@ def test_what_is_kept_of_a_key(api: Api, things: Things) -> None:
     assert 24 * 3600 <= expiring["expireAfterSeconds"] <= 26 * 3600
     ((field, _),) = expiring["key"]
     assert records.count_documents({field: {"$type": "date"}}) == records.count_documents({})
-
-
-def at_once(count: int, action: Callable[[], Answer]) -> list[Answer]:
-    """The answers of as many threads that begin together."""
-    barrier = threading.Barrier(count)
-    answers: list[Answer] = []
-
-    def run() -> None:
-        barrier.wait()
-        answers.append(action())
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    return answers

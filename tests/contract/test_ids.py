@@ -7,10 +7,9 @@ import json
 import bson
 import pytest
 from bson import Int64, ObjectId
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import CANONICAL, EJSON, JSON_PATCH, UPDATE, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import CANONICAL, EJSON, JSON_PATCH, THINGS, UPDATE, Api
 
 HEX = "0123456789abcdef01234567"
 TYPED = (
@@ -103,7 +102,7 @@ def test_every_id_at_one_time(api: Api, things: Things) -> None:
 @pytest.mark.parametrize("text", ["a/b", "/a", "a/", "a//b", "%", "a+b", "ü", "a b", HEX + "0"])
 def test_an_id_as_a_client_writes_it(api: Api, things: Things, text: str) -> None:
     """Slashes work as they are and encoded; what is created under a path has that string as id."""
-    things.insert_one(RawBSONDocument(bson.encode({"_id": text, "n": 1})))
+    keep(things, {"_id": text, "n": 1})
     raw = text.replace("%", "%25").replace(" ", "%20")
     encoded = "".join(f"%{byte:02X}" for byte in text.encode())
     for spelling in (raw, encoded, encoded.lower()):
@@ -116,7 +115,7 @@ def test_relaxed_spellings_name_the_same(api: Api, things: Things) -> None:
     """Hex in capitals, `$oid` and JSON in other spelling name the documents that they spell."""
     oid = ObjectId(HEX)
     for document_id in (oid, HEX, 5, Int64(6)):
-        things.insert_one(RawBSONDocument(bson.encode({"_id": document_id})))
+        keep(things, {"_id": document_id})
     for segment, wanted in (
         (HEX.upper(), HEX),
         (f'{{"$oid":"{HEX}"}}', HEX),
@@ -136,8 +135,8 @@ def test_a_plain_hex_id_is_an_object_id(api: Api, things: Things) -> None:
     extended = api.post(f'{{"_id":"{HEX}"}}', THINGS, Content_Type=EJSON)
     assert plain.headers["Location"] == f"{THINGS}/{HEX}"
     assert extended.headers["Location"] == f"{THINGS}/%22{HEX}%22"
-    raw = [bytes(each.raw) for each in things.find()]
-    assert sorted(raw) == sorted([bson.encode({"_id": ObjectId(HEX)}), bson.encode({"_id": HEX})])
+    raw = lying_in(things)
+    assert raw == sorted([bson.encode({"_id": ObjectId(HEX)}), bson.encode({"_id": HEX})])
 
 
 def test_numbers_that_are_equal_are_one_id(api: Api, things: Things) -> None:
@@ -145,12 +144,11 @@ def test_numbers_that_are_equal_are_one_id(api: Api, things: Things) -> None:
     path = f"{THINGS}/%7B%22$numberDouble%22%3A%225.0%22%7D"
     for headers in ({}, {"If_Match": "*"}, {"Idempotency_Key": str(ObjectId())}):
         things.delete_many({})
-        things.insert_one(RawBSONDocument(bson.encode({"_id": 5, "n": 1})))
+        keep(things, {"_id": 5, "n": 1})
         answer = api.put(path, '{"n":2}', Accept=CANONICAL, **headers)
         assert answer.status == 200
         assert answer.json() == {"_id": {"$numberInt": "5"}, "n": {"$numberInt": "2"}}
-        (raw,) = things.find()
-        assert bytes(raw.raw) == bson.encode({"_id": 5, "n": 2})
+        assert lying_in(things) == [bson.encode({"_id": 5, "n": 2})]
         assert api.get(path, Accept=CANONICAL).headers["ETag"] == answer.headers["ETag"]
     assert api.post('{"_id":5.0}', THINGS).problem() == "duplicate-key"
 
@@ -190,9 +188,8 @@ def test_the_bodys_id_is_compared_in_plain_spelling(
 def test_an_id_that_differs_from_the_urls(api: Api, things: Things) -> None:
     """422 at `/_id`, for PUT on a document and on none, and for PATCH; nothing changes."""
     bodies = [f'{{"n":2,"_id":{each}}}' for each in ('"two"', '"One"', "1", f'"{HEX}"', '""')]
-    for kept in ([], [bson.encode({"_id": "one", "n": 1})]):
-        for raw in kept:
-            things.insert_one(RawBSONDocument(raw))
+    for there in ([], [{"_id": "one", "n": 1}]):
+        kept = [keep(things, each) for each in there]
         for body in bodies:
             put = api.put(f"{THINGS}/one", body)
             told = (put.status, put.problem(), put.pointers())
@@ -201,7 +198,7 @@ def test_an_id_that_differs_from_the_urls(api: Api, things: Things) -> None:
                 patch = api.patch(f"{THINGS}/one", body)
                 told = (patch.status, patch.problem(), patch.pointers())
                 assert told == (422, "invalid-patch", ["/_id"]), body
-        assert [bytes(each.raw) for each in things.find()] == kept
+        assert lying_in(things) == kept
 
 
 NO_IDS = (
@@ -249,8 +246,7 @@ NO_SEGMENTS = (
 
 def test_no_path_is_a_filter(api: Api, things: Things) -> None:
     """400 for an operator, a pattern and what can't be read; nothing is read or written."""
-    raw = bson.encode({"_id": "one", "n": 1})
-    things.insert_one(RawBSONDocument(raw))
+    raw = keep(things, {"_id": "one", "n": 1})
     for segment in NO_SEGMENTS:
         path = f"{THINGS}/{segment}"
         answers = [
@@ -263,7 +259,7 @@ def test_no_path_is_a_filter(api: Api, things: Things) -> None:
         ]
         told = [(each.status, each.problem()) for each in answers]
         assert told == [(400, "bad-parameter")] * 6, segment
-    assert [bytes(each.raw) for each in things.find()] == [raw]
+    assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize("text", ["x" * 1022, "ü" * 511, "€" * 340])

@@ -7,12 +7,10 @@ from typing import Any
 import bson
 import pytest
 from bson import Timestamp
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import EJSON, JSON_PATCH, MERGE, UPDATE, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Api
 
-ONE = f"{THINGS}/one"
 OF_EJSON = {"Content_Type": EJSON}
 
 
@@ -29,13 +27,12 @@ def test_a_date_outside_the_calendar(shell_api: Api, things: Things, millisecond
     ]
     assert set(statuses) in ({200}, {422})
     if statuses[0] == 422:
-        (left,) = things.find()
-        assert left.raw == bson.encode({"_id": "one"})
+        assert lying_in(things) == [bson.encode({"_id": "one"})]
 
 
 def test_a_key_with_a_dollar_that_another_client_stored(shell_api: Api, things: Things) -> None:
     """MongoDB replaces no document by one with such a key: a patch points at it, operators work."""
-    things.insert_one(RawBSONDocument(bson.encode({"_id": "one", "$x": 1})))
+    keep(things, {"_id": "one", "$x": 1})
     for body, kind in (
         ('{"new":1}', MERGE),
         ('{"new":1}', EJSON),
@@ -50,7 +47,7 @@ def test_a_key_with_a_dollar_that_another_client_stored(shell_api: Api, things: 
 def test_a_timestamp_of_zeros(shell_api: Api, things: Things) -> None:
     """MongoDB puts its clock in the place of one at the top, so no patch leaves one there."""
     stored = {"_id": "one", "o": {"t": Timestamp(0, 0)}}
-    things.insert_one(RawBSONDocument(bson.encode(stored)))
+    keep(things, stored)
     copied = shell_api.patch(ONE, '[{"op":"copy","from":"/o/t","path":"/t"}]', JSON_PATCH)
     assert (copied.problem(), copied.pointers()) == ("invalid-patch", ["/t"])
     assert shell_api.patch(ONE, '{"new":1}', MERGE).status == 200
@@ -80,19 +77,19 @@ def test_the_character_set_is_no_choice(shell_api: Api, stored: Any, accept: str
 )
 def test_what_is_preferred(shell_api: Api, things: Things, prefer: str, status: int) -> None:
     """Prefer is read by its grammar (RFC 7240): quoted text and parameters are not preferences."""
-    things.insert_one(RawBSONDocument(bson.encode({"_id": "one"})))
+    keep(things, {"_id": "one"})
     assert shell_api.put(ONE, "{}", Prefer=prefer).status == status
 
 
 def test_a_deletion_has_no_spelling(shell_api: Api, things: Things) -> None:
     """It answers without a body, so no Accept is in its way."""
-    things.insert_one(RawBSONDocument(bson.encode({"_id": "one"})))
+    keep(things, {"_id": "one"})
     assert shell_api.delete(ONE, Accept="text/plain").status == 204
 
 
 def test_a_key_on_a_read_is_passed_over(shell_api: Api, things: Things) -> None:
     """Only a write has a key; a reader's is not even looked at."""
-    things.insert_one(RawBSONDocument(bson.encode({"_id": "one"})))
+    keep(things, {"_id": "one"})
     assert shell_api.get(ONE, Idempotency_Key="a,b").status == 200
 
 

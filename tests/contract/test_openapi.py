@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.contract.conftest import Documents
 from tests.support.api import Api
+from tests.support.database import Documents
 from tests.support.openapi import Description
 
 

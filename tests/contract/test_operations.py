@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.contract.conftest import Documents
 from tests.support.api import Api
+from tests.support.database import Documents
 from tests.support.processes import wait_until
 from tests.support.service import Service
 

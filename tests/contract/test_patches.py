@@ -6,12 +6,10 @@ import json
 
 import bson
 import pytest
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import EJSON, JSON_PATCH, MERGE, UPDATE, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Api
 
-ONE = f"{THINGS}/one"
 PLAIN = "application/json"
 SERVERS_WORDS = (
     *("caused by", "executor", "cannot apply", "cannot create field", "modifier", "non-numeric"),
@@ -31,18 +29,6 @@ MORE_OPERATORS = """{
     "$rename":{"a.b":"n"}, "$mul":{"a.c":{"$numberDouble":"0.5"}}, "$min":{"m":7},
     "$max":{"x":"z"}, "$addToSet":{"s":1}
 }"""
-
-
-def keep(things: Things, document: dict[str, object]) -> bytes:
-    """Store a document past the service; its bytes."""
-    raw = bson.encode(document)
-    things.insert_one(RawBSONDocument(raw))
-    return raw
-
-
-def stored(things: Things) -> list[bytes]:
-    """Every document's bytes."""
-    return [bytes(each.raw) for each in things.find()]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +57,7 @@ def test_what_a_patch_makes(
     answer = api.patch(ONE, patch, kind)
     assert answer.status == 200, answer.body
     assert answer.body == api.get(ONE).body
-    (raw,) = stored(things)
+    (raw,) = lying_in(things)
     # MongoDB adds new fields in an order of its own; numbers are compared with their types.
     assert bson.encode(dict(sorted(bson.decode(raw).items()))) == bson.encode(
         dict(sorted({"_id": "one", **wanted}.items()))
@@ -108,9 +94,9 @@ def test_what_is_not_touched_keeps_its_bytes(
             "in": [bson.Timestamp(1, 2), bson.Code("f()", {"a": bson.Int64(1)}), 1.0, {}, []],
         },
     )
-    assert stored(things) == [before]
+    assert lying_in(things) == [before]
     assert api.patch(ONE, patch, kind).status == 200
-    assert stored(things) == [before.replace(b"\x10n\0\1", b"\x10n\0\2")]
+    assert lying_in(things) == [before.replace(b"\x10n\0\1", b"\x10n\0\2")]
 
 
 MISFITS = (
@@ -144,7 +130,7 @@ def test_a_json_patch_that_fails(api: Api, things: Things) -> None:
         assert (answer.status, answer.problem()) == (422, "invalid-patch"), operations
         assert answer.pointers(), operations
         assert all(each.startswith(f"/{at}") for each in answer.pointers()), operations
-        assert stored(things) == [raw]
+        assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize("kind", [MERGE, PLAIN, EJSON, JSON_PATCH, UPDATE])
@@ -157,7 +143,7 @@ def test_what_is_no_patch(api: Api, things: Things, kind: str) -> None:
         for path in (ONE, f"{THINGS}/none"):
             answer = api.patch(path, body, kind)
             assert (answer.status, answer.problem()) == wanted, body
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 def test_how_many_operations(api: Api, things: Things) -> None:
@@ -165,7 +151,7 @@ def test_how_many_operations(api: Api, things: Things) -> None:
     keep(things, {"_id": "one", "n": 0})
     add = '{"op":"add","path":"/n","value":1}'
     assert api.patch(ONE, f"[{','.join([add] * 100)}]", JSON_PATCH).status == 200
-    (raw,) = stored(things)
+    (raw,) = lying_in(things)
     refused = api.patch(ONE, f"[{','.join([add] * 101)}]", JSON_PATCH)
     assert (refused.status, refused.problem()) == (422, "invalid-patch")
     first = json.dumps({"op": "add", "path": "/a", "value": ["seven b"]})
@@ -174,7 +160,7 @@ def test_how_many_operations(api: Api, things: Things) -> None:
     assert (grown.status, grown.problem()) == (413, "too-large")
     assert 15 < grown.json()["operation"] <= 22
     assert grown.pointers() == [f"/{grown.json()['operation']}"]
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 OTHER_IDS = (
@@ -210,7 +196,7 @@ def test_the_id_stays(api: Api, things: Things) -> None:
         answer = api.patch(ONE, patch, kind)
         assert (answer.status, answer.problem()) == (422, "invalid-patch"), patch
         assert answer.pointers(), patch
-        assert stored(things) == [raw], patch
+        assert lying_in(things) == [raw], patch
 
 
 @pytest.mark.parametrize(
@@ -232,7 +218,7 @@ def test_the_id_may_be_named(api: Api, things: Things, kind: str, patch: str) ->
     """The same id again is no change of it, and it stays the first member."""
     keep(things, {"_id": "one", "n": 1})
     assert api.patch(ONE, patch, kind).status == 200
-    assert stored(things) == [bson.encode({"_id": "one", "n": 2})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "n": 2})]
 
 
 UNFIT = (
@@ -284,7 +270,7 @@ def test_an_update_that_does_not_fit(api: Api, things: Things) -> None:
         text = answer.body.decode().casefold()
         assert not [words for words in SERVERS_WORDS if words.casefold() in text], text
         assert answer.json()["errors"][0]["detail"], patch
-        assert stored(things) == [raw], patch
+        assert lying_in(things) == [raw], patch
 
 
 @pytest.mark.parametrize(
@@ -308,14 +294,14 @@ def test_an_operator_that_is_not_let_through(
     answer = api.patch(ONE, patch, UPDATE)
     assert (answer.status, answer.problem()) == (422, "forbidden-operator")
     assert answer.pointers() == [pointer]
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 def test_a_patch_cannot_make_what_could_not_be_inserted(api: Api, things: Things) -> None:
     """What is refused in a new document is refused as the result of a patch: depth, size, `$`."""
     deep = '{"a":' * 100 + "1" + "}" * 100
     keep(things, {"_id": "one", "a": json.loads(deep[5:-1])})
-    (raw,) = stored(things)
+    (raw,) = lying_in(things)
     path = "/a" * 100
     for kind, patch in (
         (MERGE, deep.replace("1", '{"b":1}')),
@@ -331,7 +317,7 @@ def test_a_patch_cannot_make_what_could_not_be_inserted(api: Api, things: Things
         answer = api.patch(ONE, patch, kind)
         assert answer.status == 422, (kind, patch, answer.body)
         assert answer.problem() in ("invalid-patch", "invalid-document")
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 def test_a_patch_cannot_make_a_document_too_large(api: Api, things: Things) -> None:
@@ -344,4 +330,4 @@ def test_a_patch_cannot_make_a_document_too_large(api: Api, things: Things) -> N
     ):
         answer = api.patch(ONE, patch, kind, Prefer="return=minimal")
         assert (answer.status, answer.problem()) == (413, "too-large")
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]

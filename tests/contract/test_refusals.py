@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from tests.contract.conftest import Documents
 from tests.support.api import Api
+from tests.support.database import Documents
 from tests.support.raw_http import RawAnswer, connect, head, read_answer
 
 DEEP = '{"a":' * 101 + "1" + "}" * 101

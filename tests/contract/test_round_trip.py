@@ -24,12 +24,11 @@ from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import CANONICAL, EJSON, Api
+from tests.contract.conftest import Things, lying_in
+from tests.support.api import CANONICAL, EJSON, ONE, THINGS, Api
 from tests.support.openapi import Description
 from tests.support.service import Service
 
-ONE = f"{THINGS}/one"
 # The fixtures are one client and one collection, which every example leaves as it needs them.
 SIXTY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -108,7 +107,7 @@ def test_any_json_value(api: Api, things: Things, document: dict[str, Any]) -> N
     assert repr(answer.json()) == wanted
     read = api.get(ONE)
     assert read.body == answer.body
-    assert repr(bson.decode(_stored(things))) == wanted
+    assert [repr(bson.decode(raw)) for raw in lying_in(things)] == [wanted]
     assert api.put(ONE, read.body).headers["ETag"] == read.headers["ETag"]
 
 
@@ -121,13 +120,13 @@ def test_any_bson_document(api: Api, things: Things, document: dict[str, Any]) -
     sent = dumps({**document, "_id": "one"}, json_options=CANONICAL_JSON_OPTIONS)
     made = api.post(sent, THINGS, Content_Type=EJSON, Accept=CANONICAL)
     assert made.status == 201, made.body
-    assert _stored(things) == wanted
+    assert lying_in(things) == [wanted]
     read = api.get(ONE, Accept=CANONICAL)
     assert read.body == made.body
     first = dumps({"_id": "one", **document}, json_options=CANONICAL_JSON_OPTIONS)
     assert repr(read.json()) == repr(json.loads(first))
     assert api.put(ONE, read.body, Content_Type=EJSON).status == 200
-    assert _stored(things) == wanted
+    assert lying_in(things) == [wanted]
 
 
 @SIXTY
@@ -143,8 +142,3 @@ def test_what_relaxed_extended_json_keeps(
     assert (again.status, again.body) == (200, relaxed.body)
     assert api.get(ONE).body == plain.body
     assert things.count_documents({}) == 1
-
-
-def _stored(things: Things) -> bytes:
-    (document,) = things.find({"_id": "one"})
-    return bytes(document.raw)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import product
@@ -13,27 +12,14 @@ import bson
 import pytest
 from bson import Code, Decimal128, Int64, MaxKey, ObjectId, Regex, Timestamp
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
-from bson.raw_bson import RawBSONDocument
 
-from tests.contract.conftest import THINGS, Things
-from tests.support.api import CANONICAL, EJSON, JSON_PATCH, MERGE, UPDATE, Answer, Api
+from tests.contract.conftest import Things, keep, lying_in
+from tests.support.api import CANONICAL, EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Answer, Api
+from tests.support.together import at_once
 
-ONE = f"{THINGS}/one"
 TAG = re.compile(r'"([\x21\x23-\x7e]+)\.([prc])"')
 FOREIGN = '"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.p"'
 ACCEPTS = {"p": "application/json", "r": EJSON, "c": CANONICAL}
-
-
-def keep(things: Things, document: dict[str, object]) -> bytes:
-    """Store a document past the service; its bytes."""
-    raw = bson.encode(document)
-    things.insert_one(RawBSONDocument(raw))
-    return raw
-
-
-def stored(things: Things) -> list[bytes]:
-    """Every document's bytes."""
-    return [bytes(each.raw) for each in things.find()]
 
 
 def tags(api: Api, path: str = ONE) -> dict[str, str]:
@@ -123,7 +109,7 @@ def test_a_write_under_if_match(api: Api, things: Things, name: str) -> None:
         answer = writes(api)[name](If_Match=tag)
         assert answer.status == (204 if name == "delete" else 200)
         wanted = [] if name == "delete" else [bson.encode({"_id": "one", "n": 2})]
-        assert stored(things) == wanted
+        assert lying_in(things) == wanted
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -141,7 +127,7 @@ def test_a_write_under_a_stale_tag(api: Api, things: Things, name: str) -> None:
             continue
         assert (answer.status, answer.problem()) == (412, "precondition-failed"), tag
         assert answer.headers["ETag"] == present["r"]
-        assert stored(things) == [raw]
+        assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -153,11 +139,11 @@ def test_a_write_under_if_none_match(api: Api, things: Things, name: str) -> Non
         answer = writes(api)[name](If_None_Match=tag)
         assert (answer.status, answer.problem()) == (412, "precondition-failed")
         assert answer.headers["ETag"] == present["p"]
-        assert stored(things) == [raw]
+        assert lying_in(things) == [raw]
     both = writes(api)[name](If_Match=present["p"], If_None_Match=present["p"])
     assert both.problem() == "precondition-failed"
     assert writes(api)[name](If_None_Match=FOREIGN).status in (200, 204)
-    assert stored(things) != [raw]
+    assert lying_in(things) != [raw]
 
 
 def test_put_where_there_is_none(api: Api, things: Things) -> None:
@@ -166,10 +152,10 @@ def test_put_where_there_is_none(api: Api, things: Things) -> None:
         answer = api.put(ONE, "{}", If_Match=tag)
         assert (answer.status, answer.problem()) == (412, "precondition-failed")
         assert "ETag" not in answer.headers
-    assert stored(things) == []
+    assert lying_in(things) == []
     assert api.put(ONE, '{"n":1}', If_None_Match="*").status == 201
     assert api.put(ONE, '{"n":2}', If_None_Match="*").problem() == "precondition-failed"
-    assert stored(things) == [bson.encode({"_id": "one", "n": 1})]
+    assert lying_in(things) == [bson.encode({"_id": "one", "n": 1})]
     assert api.put(f"{THINGS}/two", "{}", If_None_Match=FOREIGN).status == 201
 
 
@@ -179,7 +165,7 @@ def test_no_document_is_404_whatever_the_condition(api: Api, things: Things) -> 
         answers = [api.get(ONE, **headers), api.delete(ONE, **headers)]
         answers += [api.patch(ONE, "{}", **headers), api.patch(ONE, "[]", JSON_PATCH, **headers)]
         assert {each.problem() for each in answers} == {"not-found"}
-    assert stored(things) == []
+    assert lying_in(things) == []
 
 
 def test_a_collection_has_no_version(api: Api, things: Things) -> None:
@@ -187,7 +173,7 @@ def test_a_collection_has_no_version(api: Api, things: Things) -> None:
     for headers in ({"If_Match": "*"}, {"If_None_Match": "*"}, {"If_Match": FOREIGN}):
         answer = api.post('{"_id":"one"}', THINGS, **headers)
         assert (answer.status, answer.problem()) == (400, "bad-parameter"), headers
-    assert stored(things) == []
+    assert lying_in(things) == []
 
 
 # fmt: off
@@ -207,7 +193,7 @@ def test_what_is_no_list_of_tags(api: Api, things: Things) -> None:
         answers += [writes(api)["put"](**headers), writes(api)["merge"](**headers)]
         told = [(each.status, each.problem()) for each in answers]
         assert told == [(400, "bad-parameter")] * 4, tag
-    assert stored(things) == [raw]
+    assert lying_in(things) == [raw]
 
 
 @pytest.mark.parametrize(
@@ -253,18 +239,7 @@ def test_one_of_many_writers_under_one_tag(api: Api, things: Things) -> None:
     """Exactly one changes the document, however close they come; the others get 412."""
     keep(things, {"_id": "one", "n": 0})
     tag = tags(api)["p"]
-    barrier = threading.Barrier(6)
-    answers: list[Answer] = []
-
-    def write(number: int) -> None:
-        barrier.wait()
-        answers.append(api.patch(ONE, f'{{"n":{number}}}', If_Match=tag))
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(1, 7)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    answers = at_once(6, lambda number: api.patch(ONE, f'{{"n":{number + 1}}}', If_Match=tag))
     assert Counter(each.status for each in answers) == {200: 1, 412: 5}
     (winner,) = (each for each in answers if each.status == 200)
     assert api.get(ONE).json() == winner.json()

@@ -15,6 +15,8 @@ CANONICAL = "application/ejson; mode=canonical"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 UPDATE = "application/vnd.mongodb.update+json"
+THINGS = "/v1/collections/things/documents"
+ONE = f"{THINGS}/one"
 Check = Callable[[str, str, int, urllib3.HTTPHeaderDict, bytes], None]
 """Raises where the answer to a request, by method and path, is not as it should be."""
 

@@ -6,12 +6,18 @@ import contextlib
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import pymongo
+from pymongo.collection import Collection
 
 from demijohn.launcher.server import find_command
 from tests.support.processes import TimedOutError, wait_until
 from tests.support.service import clean_environ
+
+Documents = Collection[dict[str, Any]]
 
 
 class Database:
@@ -122,6 +128,15 @@ class Database:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             return True
         return False
+
+
+@contextlib.contextmanager
+def emptied(uri: str, name: str) -> Iterator[Documents]:
+    """What lies in the service's collection, seen by another client; empty at first."""
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        collection = client["flask_db"][name]
+        collection.delete_many({})
+        yield collection
 
 
 def free_port() -> int:
