@@ -218,11 +218,14 @@ def test_no_answer_could_be_accepted(api: Api, things: Things) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "", "application/x-ndjson", "application/xml"])
 def test_no_other_media_type_is_read(api: Api, things: Things, kind: str) -> None:
-    """415 for POST, PUT and PATCH of what is not JSON by its own word; NDJSON is not yet read."""
+    """415 for POST, PUT and PATCH of what is not JSON by its own word; it names what is read."""
     raw = keep(things, {"_id": "one"})
     for method, path in (("POST", THINGS), ("PUT", ONE), ("PATCH", ONE)):
         answer = api.ask(method, path, b"{}", {"Content-Type": kind})
         assert (answer.status, answer.problem()) == (415, "unsupported-media-type")
+        read = answer.headers["Accept"].split(", ")
+        assert {"application/json", EJSON} <= set(read)
+        assert ({MERGE, JSON_PATCH, UPDATE} <= set(read)) == (method == "PATCH")
     assert lying_in(things) == [raw]
 
 
