@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Starter
-from tests.support.api import JSON, Api
+from tests.support.api import EJSON, JSON, UPDATE, Api
 from tests.support.checkout import readers_environ
 from tests.support.database import Database
 from tests.support.guide_reader import Reader
@@ -60,6 +61,47 @@ def test_every_example_works_as_it_stands(
     service = own_service(settings)
 
     _reader(tmp_path, service.port).follow_all(REFERENCE / page, read(REFERENCE / page))
+
+
+def _kept_otherwise() -> list[tuple[str, str]]:
+    """What the page on operations says is sent to the embedded database, and what is kept."""
+    text = (REFERENCE / "operations.md").read_text(encoding="utf-8")
+    rows = text.partition("\n| Sent, in Extended JSON |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `(.*)` \| `(.*)` \|$", rows, re.MULTILINE)
+
+
+def test_what_the_embedded_database_keeps_otherwise(service: Service) -> None:
+    """Each value of the table is read as the table has it, under another tag than was answered."""
+    path = f"/v1/collections/otherwise/documents/{uuid.uuid4()}"
+    in_extended = {"Accept": EJSON}
+    with closing(Api(service.url)) as api:
+        for sent, kept in _kept_otherwise():
+            written = api.put(path, f'{{"v":{sent}}}', Content_Type=EJSON, **in_extended)
+            read = api.get(path, **in_extended)
+            assert json.dumps(written.json()["v"]) == json.dumps(json.loads(sent))
+            assert json.dumps(read.json()["v"]) == json.dumps(json.loads(kept))
+            assert written.headers["ETag"] != read.headers["ETag"]
+    assert _kept_otherwise()
+
+
+def test_what_the_embedded_database_answers_otherwise(service: Service) -> None:
+    """The statuses of the other table: what is said of MongoDB is not so there."""
+    text = (REFERENCE / "operations.md").read_text(encoding="utf-8")
+    rows = text.partition("\n| Request | Answer |")[2].partition("\n\n")[0]
+    listed = re.findall(r"\| (\d{3})\b.*\|$", rows, re.MULTILINE)
+    past = 253_402_300_800_000
+    updates = (
+        f'{{"$set":{{"d":{{"$date":{{"$numberLong":"{past}"}}}}}}}}',
+        '{"$pull":{"a":{"$or":[{"x":1},{"x":2}]}}}',
+        '{"$set":{"n.$[]":2}}',
+        '{"$set":{"a.100001":1}}',
+    )
+    path = f"/v1/collections/otherwise/documents/{uuid.uuid4()}"
+    with closing(Api(service.url)) as api:
+        made = api.put(path, '{"n":1,"a":[{"x":1}]}')
+        statuses = [api.patch(path, update, UPDATE).status for update in updates]
+        assert statuses == [int(each) for each in listed]
+        assert api.get(path).headers["ETag"] == made.headers["ETag"]
 
 
 def _conditions() -> list[tuple[str, str, str]]:

@@ -22,14 +22,14 @@ from demijohn.formats import bson_values as bv
 from demijohn.formats import media_types
 from demijohn.formats.bson_values import Value, elements, encode, from_python
 from demijohn.formats.extended_in import parse_extended_id
-from demijohn.formats.id_values import LONGEST_ID
+from demijohn.formats.id_values import LONGEST_ID, id_refusal
 from demijohn.formats.ids import from_segment, to_segment
 from demijohn.formats.json_faults import LEVELS, MOST_FAULTS
 from demijohn.formats.spelling import Spelling
 from demijohn.patches import conditions, json_patch, operators
 from demijohn.settings import LARGEST_DOCUMENT, Settings
 from demijohn.store.by_value import LARGEST_COMPARED
-from demijohn.store.transaction import ATTEMPTS
+from demijohn.store.transaction import ATTEMPTS, PATIENCE
 from demijohn.web import document_operations as about
 from demijohn.web.documents import DOCUMENT, DOCUMENTS
 from demijohn.web.openapi.description import template
@@ -106,7 +106,8 @@ def _outcomes(operation: Operation) -> tuple[str, str]:
     none = "204" if any(answer.status == 204 for answer in operation.answers) else ""
     created = "201, no body" if "201" in full else ""
     minimal = "; ".join(filter(None, (none, created)))
-    return full or none, "–" if operation is about.READ else minimal
+    takes_prefer = about.PREFER in operation.parameters
+    return full or none, minimal if takes_prefer else "–"
 
 
 def test_every_request_is_listed() -> None:
@@ -148,6 +149,14 @@ def test_ids_in_paths(cells: list[str]) -> None:
 
     assert unquote(to_segment(document_id)) == segment
     assert from_segment(segment) == document_id
+
+
+def test_what_is_no_id() -> None:
+    """The types that the page says no id is of are those that are refused, and no other."""
+    (named,) = re.findall(r"No `_id` is of type (.*?), and none is", _prose("documents.md"))
+    refused = {name.removesuffix(" (old)") for name, value in BY_TYPE.items() if id_refusal(value)}
+
+    assert set(re.split(", | or ", named)) == refused
 
 
 @pytest.mark.parametrize("cells", _table("documents.md", "BSON"), ids=lambda cells: cells[0])
@@ -213,7 +222,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         clauses,
         str(MOST_FAULTS),
     ]
-    assert f"longer than {LONGEST_ID:,} bytes are no ids" in _prose("documents.md")
+    assert f"at most {LONGEST_ID:,} bytes, counted as canonical" in _prose("documents.md")
 
 
 def test_the_numbers_of_the_other_pages() -> None:
@@ -223,7 +232,7 @@ def test_the_numbers_of_the_other_pages() -> None:
     assert f"it goes after {records.KEPT // 3600} hours" in once
     assert f"A body of more than {records.LARGEST_BODY // 1024} KiB is not kept" in once
     assert f"in the collection `{records.COLLECTION}`" in once
-    assert f"tried again, {ATTEMPTS} times in all" in versions
+    assert f"tried again, {ATTEMPTS} times in all, and not after {PATIENCE:g} seconds" in versions
     assert f"larger than {LARGEST_COMPARED // MIB} MiB" in versions
 
 
