@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from tests.support.database import Database
-from tests.support.service import Service
+from tests.support.service import Service, serving
 from tests.support.standalone import Standalone
 
 Starter = Callable[..., Service]
@@ -67,11 +67,8 @@ def _run(database: Database) -> Iterator[Database]:
 def service(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service with one worker on `database`, for all tests."""
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "1"}
-    service = Service(tmp_path_factory.mktemp("service"), settings)
-    try:
-        yield service.started()
-    finally:
-        service.kill()
+    with serving(tmp_path_factory.mktemp("service"), settings) as service:
+        yield service
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import urllib3
 from tests.bench import guide_app
 from tests.support.database import free_port
 from tests.support.processes import kill_all, tree, wait_until
-from tests.support.service import Service, clean_environ
+from tests.support.service import clean_environ, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,9 @@ def require_peers() -> None:
 
 
 def _ours(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
-    service = Service(directory, {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"})
-    try:
-        url = service.started().url
-        _wait_for(f"{url}/readyz", service.process)
-        yield url, service.process.pid
-    finally:
-        service.kill()
+    with serving(directory, {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"}) as service:
+        _wait_for(f"{service.url}/readyz", service.process)
+        yield service.url, service.process.pid
 
 
 def _flask_run(directory: Path, uri: str) -> Iterator[tuple[str, int]]:

@@ -22,7 +22,7 @@ import click
 from tests.bench import report
 from tests.bench.database import fastest
 from tests.bench.report import Report, spread, table
-from tests.support.service import Service
+from tests.support.service import serving
 
 DOCUMENTS = "/v1/collections/bench/documents"
 JSON = {"Content-Type": "application/json"}
@@ -124,11 +124,10 @@ def main(rounds: int, writes: int) -> None:
         server, database = fastest(Path(name))
         database.start()
         settings = {"MONGODB_URI": f"{database.uri}&retryWrites=false", "DEMIJOHN_WORKERS": "1"}
-        service = Service(Path(name), settings)
         try:
-            _measure(service.started().port, server, rounds, writes)
+            with serving(Path(name), settings) as service:
+                _measure(service.port, server, rounds, writes)
         finally:
-            service.kill()
             database.stop()
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.database import Database
-from tests.support.service import Service, clean_environ
+from tests.support.service import Service, clean_environ, serving
 
 MISSING = {"X-Missing": {"required": True, "schema": {"type": "string"}}}
 DESCRIBED_LINKS_ALONE = "[phases.stateful.inference]\nalgorithms = []\n"
@@ -34,11 +34,10 @@ def lone_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on a database of its own: hundreds of collections come into being."""
     database = Database(tmp_path_factory.mktemp("database")).start()
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "1"}
-    service = Service(tmp_path_factory.mktemp("service"), settings)
     try:
-        yield service.started()
+        with serving(tmp_path_factory.mktemp("service"), settings) as service:
+            yield service
     finally:
-        service.kill()
         database.kill()  # to end in good order takes it long with so many collections
 
 

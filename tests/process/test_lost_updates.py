@@ -10,12 +10,12 @@ import pytest
 
 from tests.conftest import Starter
 from tests.support import faults
-from tests.support.api import Api
+from tests.support.api import JSON, Api
 from tests.support.chaos import writers
 from tests.support.chaos.clients import COLLECTION
 from tests.support.chaos.writers import DIGITS, Way
 from tests.support.database import Database
-from tests.support.service import Service
+from tests.support.service import Service, serving
 
 WRITERS = 8
 SMALL = 25
@@ -28,11 +28,8 @@ CONDITIONAL = (Way.PUT, Way.MERGE, Way.TEST)
 def several(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service with four workers."""
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "4"}
-    service = Service(tmp_path_factory.mktemp("several"), settings)
-    try:
-        yield service.started()
-    finally:
-        service.kill()
+    with serving(tmp_path_factory.mktemp("several"), settings) as service:
+        yield service
 
 
 def contend(service: Service, way: Way, attempts: int) -> tuple[int, int, int]:
@@ -47,9 +44,6 @@ def contend(service: Service, way: Way, attempts: int) -> tuple[int, int, int]:
     assert set(answers) <= {200, 409, 412, 422}
     successes = answers[200]
     return successes, steps, sum(answers.values()) - successes
-
-
-JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize("attempts", [SMALL, SOAK])

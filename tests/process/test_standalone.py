@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
 
 import bson
-import pymongo
 import pytest
-from pymongo.collection import Collection
 
-from tests.support.api import Answer, Api
-from tests.support.database import Database
+from demijohn.store.by_value import LARGEST_COMPARED
+from tests.support.api import EJSON, JSON_PATCH, MERGE, THINGS, UPDATE, Answer, Api
+from tests.support.database import Database, Documents, emptied
 from tests.support.processes import wait_until
-from tests.support.service import Service
+from tests.support.service import Service, serving
+from tests.support.together import at_once
 
-PLACE = "/v1/collections/things/documents"
-LARGEST_COMPARED = 7 * 1024 * 1024
 WRITERS = 8
-Documents = Collection[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +25,8 @@ def plain_service(
     standalone: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """The service with the standalone's URI, and no other setting."""
-    service = Service(tmp_path_factory.mktemp("plain"), {"MONGODB_URI": standalone.uri})
-    try:
-        yield service.started()
-    finally:
-        service.kill()
+    with serving(tmp_path_factory.mktemp("plain"), {"MONGODB_URI": standalone.uri}) as service:
+        yield service
 
 
 @pytest.fixture
@@ -47,9 +39,7 @@ def api(plain_service: Service) -> Iterator[Api]:
 @pytest.fixture
 def things(standalone: Database) -> Iterator[Documents]:
     """What lies in `flask_db.things`, seen by another client; empty at first."""
-    with pymongo.MongoClient[dict[str, Any]](standalone.uri) as client:
-        collection = client["flask_db"]["things"]
-        collection.delete_many({})
+    with emptied(standalone.uri, "things") as collection:
         yield collection
 
 
@@ -63,7 +53,7 @@ def _ask(
 ) -> Answer:
     named = {key.replace("_", "-"): text for key, text in headers.items()}
     body = json.dumps(value)
-    return api.ask(method, f"{PLACE}/{name}", body, {"Content-Type": media_type, **named})
+    return api.ask(method, f"{THINGS}/{name}", body, {"Content-Type": media_type, **named})
 
 
 def test_the_log_says_what_it_is(plain_service: Service, api: Api) -> None:
@@ -82,7 +72,7 @@ def test_the_log_says_what_it_is(plain_service: Service, api: Api) -> None:
 
 def test_a_document_from_its_birth_to_its_end(api: Api, things: Documents) -> None:
     """POST, GET, HEAD, PUT, DELETE: each does what it does on a replica set."""
-    made = api.post('{"n": 1}', PLACE)
+    made = api.post('{"n": 1}', THINGS)
     assert made.status == 201
     where = made.headers["Location"]
     read = api.get(where)
@@ -103,20 +93,20 @@ def test_an_id_of_the_clients_own(api: Api, things: Documents) -> None:
     """PUT creates where nothing is, POST of the same id is a duplicate."""
     assert _put(api, "a/b", {"n": 1}).status == 201
     assert _put(api, "a/b", {"n": 2}, Prefer="return=minimal").status == 204
-    assert api.post('{"_id": "a/b"}', PLACE).problem() == "duplicate-key"
+    assert api.post('{"_id": "a/b"}', THINGS).problem() == "duplicate-key"
     assert list(things.find()) == [{"_id": "a/b", "n": 2}]
 
 
 PATCHES = {
     "application/json": {"n": 2, "gone": None},
-    "application/merge-patch+json": {"n": 2, "gone": None},
-    "application/ejson": {"n": {"$numberInt": "2"}, "gone": None},
-    "application/json-patch+json": [
+    MERGE: {"n": 2, "gone": None},
+    EJSON: {"n": {"$numberInt": "2"}, "gone": None},
+    JSON_PATCH: [
         {"op": "test", "path": "/n", "value": 1},
         {"op": "replace", "path": "/n", "value": 2},
         {"op": "remove", "path": "/gone"},
     ],
-    "application/vnd.mongodb.update+json": {"$inc": {"n": 1}, "$unset": {"gone": ""}},
+    UPDATE: {"$inc": {"n": 1}, "$unset": {"gone": ""}},
 }
 
 
@@ -145,7 +135,7 @@ def test_operators_that_do_not_fit(api: Api, things: Documents, update: object) 
     """They change nothing, though no transaction undoes them."""
     before = {"_id": "x", "n": 1, "text": "a", "kept": 1}
     things.insert_one(before)
-    refused = _ask(api, "PATCH", "x", update, "application/vnd.mongodb.update+json")
+    refused = _ask(api, "PATCH", "x", update, UPDATE)
     assert refused.problem() == "invalid-patch"
     assert things.find_one() == before
 
@@ -162,9 +152,9 @@ def test_conditions(api: Api, things: Documents) -> None:
     assert refused.problem() == "precondition-failed"
     assert refused.headers["ETag"] == second.headers["ETag"]
     stale = {"If-Match": first.headers["ETag"]}
-    assert api.ask("DELETE", f"{PLACE}/x", headers=stale).problem() == "precondition-failed"
+    assert api.ask("DELETE", f"{THINGS}/x", headers=stale).problem() == "precondition-failed"
     assert things.find_one() == {"_id": "x", "n": 2}
-    assert api.ask("DELETE", f"{PLACE}/x", headers={"If-Match": "*"}).status == 204
+    assert api.ask("DELETE", f"{THINGS}/x", headers={"If-Match": "*"}).status == 204
 
 
 def test_a_tag_is_of_the_bytes(api: Api, things: Documents) -> None:
@@ -179,14 +169,7 @@ def test_one_writer_of_many_wins(api: Api, things: Documents, round_: int) -> No
     """Of the writers with one tag exactly one changes the document; the others get 412."""
     del round_
     tag = _put(api, "x", {"by": "nobody"}).headers["ETag"]
-    start = threading.Barrier(WRITERS)
-
-    def write(number: int) -> Answer:
-        start.wait()
-        return _put(api, "x", {"by": number}, If_Match=tag)
-
-    with ThreadPoolExecutor(WRITERS) as writers:
-        answers = list(writers.map(write, range(WRITERS)))
+    answers = at_once(WRITERS, lambda number: _put(api, "x", {"by": number}, If_Match=tag))
     winners = [number for number, answer in enumerate(answers) if answer.status == 200]
     assert len(winners) == 1
     assert {each.problem() for each in answers if each.status != 200} == {"precondition-failed"}
@@ -198,7 +181,7 @@ def test_no_increment_is_lost(api: Api, things: Documents) -> None:
     things.insert_one({"_id": "x", "n": 0})
 
     def increment(_: int) -> int:
-        read = api.get(f"{PLACE}/x")
+        read = api.get(f"{THINGS}/x")
         value = {"n": read.json()["n"] + 1}
         return _put(api, "x", value, If_Match=read.headers["ETag"]).status
 
@@ -214,7 +197,7 @@ def test_patches_do_not_undo_each_other(api: Api, things: Documents) -> None:
 
     def write(number: int) -> int:
         value = {f"f{number}": number}
-        return _ask(api, "PATCH", "x", value, "application/merge-patch+json").status
+        return _ask(api, "PATCH", "x", value, MERGE).status
 
     with ThreadPoolExecutor(WRITERS) as writers:
         statuses = list(writers.map(write, range(5 * WRITERS)))
@@ -227,12 +210,12 @@ def test_what_is_too_large_to_be_compared(api: Api, things: Documents) -> None:
     """Past 7 MiB a condition gets 413 and nothing changes; without one all but PATCH works."""
     empty = len(bson.encode({"_id": "x", "text": ""}))
     things.insert_one({"_id": "x", "text": "x" * (LARGEST_COMPARED - empty + 1)})
-    tag = api.ask("HEAD", f"{PLACE}/x").headers["ETag"]
+    tag = api.ask("HEAD", f"{THINGS}/x").headers["ETag"]
     assert _put(api, "x", {"n": 1}, If_Match=tag).problem() == "too-large"
     condition = {"If-Match": tag}
-    assert api.ask("DELETE", f"{PLACE}/x", headers=condition).problem() == "too-large"
-    patch = _ask(api, "PATCH", "x", {"n": 1}, "application/merge-patch+json")
+    assert api.ask("DELETE", f"{THINGS}/x", headers=condition).problem() == "too-large"
+    patch = _ask(api, "PATCH", "x", {"n": 1}, MERGE)
     assert patch.problem() == "too-large"
-    assert api.ask("HEAD", f"{PLACE}/x").headers["ETag"] == tag
+    assert api.ask("HEAD", f"{THINGS}/x").headers["ETag"] == tag
     assert _put(api, "x", {"n": 1}).status == 200
     assert things.find_one() == {"_id": "x", "n": 1}

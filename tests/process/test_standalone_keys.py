@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,20 @@ import bson
 import pymongo
 import pytest
 import urllib3
-from pymongo.collection import Collection
 from pymongo.database import Database as Names
 
+from demijohn.documents.records import COLLECTION as RECORDS
 from tests.conftest import Starter
 from tests.support.api import Answer, Api
 from tests.support.database import Database, free_port
 from tests.support.processes import wait_until
-from tests.support.service import Service
+from tests.support.service import Service, serving
 from tests.support.standalone import Standalone
+from tests.support.together import at_once
 
 PLACES = ("/data", "/v1/collections/data/documents")
-RECORDS = "_idempotency"
 ROUNDS = 6
 Stored = Names[dict[str, Any]]
-Documents = Collection[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +37,8 @@ def keyed_service(
 ) -> Iterator[Service]:
     """Two workers on the standalone."""
     settings = {"MONGODB_URI": standalone.uri, "DEMIJOHN_WORKERS": "2"}
-    service = Service(tmp_path_factory.mktemp("keyed"), settings)
-    try:
-        yield service.started()
-    finally:
-        service.kill()
+    with serving(tmp_path_factory.mktemp("keyed"), settings) as service:
+        yield service
 
 
 @pytest.fixture
@@ -110,14 +105,7 @@ def test_a_retry_does_not_undo_a_deletion(api: Api, stored: Stored) -> None:
 
 def test_many_at_one_time(api: Api, stored: Stored) -> None:
     """One key from many clients at once: one document, and no answer names another."""
-    start = threading.Barrier(8)
-
-    def post(_: int) -> Answer:
-        start.wait()
-        return _post(api, PLACES[1], {"n": 1}, "a")
-
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(post, range(8)))
+    answers = at_once(8, lambda _: _post(api, PLACES[1], {"n": 1}, "a"))
     assert {each.status for each in answers} <= {201, 409}
     assert {each.problem() for each in answers if each.status == 409} <= {"idempotency-in-progress"}
     (document,) = stored["data"].find()

@@ -11,7 +11,6 @@ import bson
 import pymongo
 import pytest
 from bson import ObjectId
-from pymongo.collection import Collection
 
 from demijohn.documents.change import Changed
 from demijohn.documents.idempotency import Keyed
@@ -24,13 +23,12 @@ from demijohn.formats.spelling import Draft
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.telemetry.metrics import Metrics
-from tests.support.database import Database
+from tests.support.database import Database, Documents
 
 NAME = "once"
 KEY = make_key("", "key", (b"request",))
 FIELDS = bson.encode({"n": 1})
 OURS = from_python("ours")
-Documents = Collection[dict[str, Any]]
 
 
 class CutError(Exception):

@@ -22,7 +22,6 @@ from bson import (
     Regex,
     Timestamp,
 )
-from pymongo.collection import Collection
 
 from demijohn.errors import TooLarge, WriteConflict
 from demijohn.settings import Settings
@@ -31,7 +30,7 @@ from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
 from demijohn.store.transaction import ATTEMPTS
 from demijohn.telemetry.metrics import Metrics
-from tests.support.database import Database
+from tests.support.database import Database, Documents
 
 NAME = "by-value"
 HEAD = bson.encode({"_id": 1})
@@ -42,7 +41,6 @@ EACH_TYPE: tuple[object, ...] = (
     *(Regex("^a", "i"), Code("x"), Code("x", {"y": 1}), Timestamp(1, 2), MinKey(), MaxKey()),
     *({}, [], {"$eq": 1}, {"a.b": {"": [None]}}, DBRef("other", 1)),
 )
-Documents = Collection[dict[str, Any]]
 Between = Callable[[], object]
 """What another writer does between the reading and the writing."""
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -120,6 +121,18 @@ class Service:
 
     def _listening(self) -> dict[str, object] | None:
         return next(iter(self.events("listening")), None)
+
+
+@contextmanager
+def serving(
+    directory: Path, settings: Mapping[str, str], arguments: Sequence[str] = ()
+) -> Iterator[Service]:
+    """A service of the block's own, started as `Service` is; killed at the end of the block."""
+    service = Service(directory, settings, arguments)
+    try:
+        yield service.started()
+    finally:
+        service.kill()
 
 
 def _command_line(process: psutil.Process) -> list[str]:
