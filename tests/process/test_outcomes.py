@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from contextlib import closing
 
 import bson
-import pymongo
 import pytest
 from bson import ObjectId
 
@@ -18,52 +17,52 @@ from demijohn.formats.spelling import Draft
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.telemetry.metrics import Metrics
-from tests.conftest import Starter
-from tests.support.api import JSON, Answer, Api
+from tests.support.api import UPDATE, Answer, Api
 from tests.support.breaker import Breaker, Moment
-from tests.support.database import Database
+from tests.support.database import Database, Documents, emptied
+from tests.support.service import serving
 
 DOCUMENTS = "/v1/collections/outcomes/documents"
-UPDATE = {"Content-Type": "application/vnd.mongodb.update+json"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def breaker(database: Database) -> Iterator[Breaker]:
     """A proxy before the database."""
     with Breaker(database.port) as breaker:
         yield breaker
 
 
-@pytest.fixture
-def api(breaker: Breaker, own_service: Starter) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def api(breaker: Breaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A client of a service behind the breaker, whose driver sends no write a second time."""
     uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true&retryWrites=false"
-    client = Api(own_service({"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"}).url)
-    yield client
-    client.close()
+    settings = {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"}
+    with (
+        serving(tmp_path_factory.mktemp("outcomes"), settings) as service,
+        closing(Api(service.url)) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
-def stored(database: Database) -> Iterator[Any]:
+def stored(database: Database) -> Iterator[Documents]:
     """What is stored, seen past the service; empty at first."""
-    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
-        collection = client["flask_db"]["outcomes"]
-        collection.delete_many({})
+    with emptied(database.uri, "outcomes") as collection:
         yield collection
 
 
-def _increment(api: Api, **headers: str) -> Answer:
-    return api.ask("PATCH", f"{DOCUMENTS}/n", '{"$inc":{"n":1}}', {**UPDATE, **headers})
+def _increment(api: Api) -> Answer:
+    return api.patch(f"{DOCUMENTS}/n", '{"$inc":{"n":1}}', UPDATE)
 
 
 def _insert(api: Api, value: object, **headers: str) -> Answer:
-    return api.ask("POST", DOCUMENTS, json.dumps(value), {**JSON, **headers})
+    return api.post(json.dumps(value), DOCUMENTS, **headers)
 
 
 @pytest.mark.parametrize("command", ["find", "update"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_before_the_commit_nothing_is_written(
-    api: Api, breaker: Breaker, stored: Any, command: str, moment: Moment
+    api: Api, breaker: Breaker, stored: Documents, command: str, moment: Moment
 ) -> None:
     """A connection that breaks inside a transaction is database-unavailable: no write, surely."""
     stored.insert_one({"_id": "n", "n": 0})
@@ -76,7 +75,7 @@ def test_before_the_commit_nothing_is_written(
     assert _increment(api).json() == {"_id": "n", "n": 2}
 
 
-def test_a_commit_whose_answer_is_lost(api: Api, breaker: Breaker, stored: Any) -> None:
+def test_a_commit_whose_answer_is_lost(api: Api, breaker: Breaker, stored: Documents) -> None:
     """The driver sends a commit again, so one lost answer changes nothing: one effect, and 200.
 
     Or, where the database does not know of it any more, the outcome is said to be unknown.
@@ -90,20 +89,20 @@ def test_a_commit_whose_answer_is_lost(api: Api, breaker: Breaker, stored: Any) 
     assert stored.find_one({"_id": "n"}) == {"_id": "n", "n": 2}
 
 
-def test_a_commit_that_never_arrives(api: Api, breaker: Breaker, stored: Any) -> None:
+def test_a_commit_that_never_arrives(api: Api, breaker: Breaker, stored: Documents) -> None:
     """It is 200 with the effect, or unknown without: never a denial, never a false success."""
     stored.insert_one({"_id": "n", "n": 0})
     assert _increment(api).status == 200
     breaker.arm("commitTransaction", "before")
     answer = _increment(api)
-    found = stored.find_one({"_id": "n"})["n"]
-    assert (answer.status, found) in ((200, 2), (503, 1))
+    (found,) = stored.find()
+    assert (answer.status, found) in ((200, {"_id": "n", "n": 2}), (503, {"_id": "n", "n": 1}))
     assert answer.status == 200 or answer.problem() == "outcome-unknown"
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_insert_whose_answer_is_lost(
-    api: Api, breaker: Breaker, stored: Any, moment: Moment
+    api: Api, breaker: Breaker, stored: Documents, moment: Moment
 ) -> None:
     """Without a transaction nobody can tell: outcome-unknown, whether it happened or not."""
     assert _insert(api, {"x": 0}).status == 201
@@ -115,21 +114,21 @@ def test_an_insert_whose_answer_is_lost(
 @pytest.mark.parametrize("command", ["find", "insert", "commitTransaction"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_with_a_key_a_retry_is_safe(
-    api: Api, breaker: Breaker, stored: Any, command: str, moment: Moment
+    api: Api, breaker: Breaker, stored: Documents, command: str, moment: Moment
 ) -> None:
     """Wherever it broke, the same request sent again with its key has happened once."""
-    key = {"Idempotency-Key": str(uuid.uuid4())}
-    assert _insert(api, {"x": 0}, **{"Idempotency-Key": str(uuid.uuid4())}).status == 201
+    key = str(uuid.uuid4())
+    assert _insert(api, {"x": 0}, Idempotency_Key=str(uuid.uuid4())).status == 201
     breaker.arm(command, moment)
-    first = _insert(api, {"x": 1}, **key)
+    first = _insert(api, {"x": 1}, Idempotency_Key=key)
     assert breaker.broken == 1
     assert first.status in (201, 503)
-    again = _insert(api, {"x": 1}, **key)
+    again = _insert(api, {"x": 1}, Idempotency_Key=key)
     assert again.status == 201
     assert stored.count_documents({"x": 1}) == 1
 
 
-def test_an_id_of_the_service_is_nobody_elses(database: Database, stored: Any) -> None:
+def test_an_id_of_the_service_is_nobody_elses(database: Database, stored: Documents) -> None:
     """A second insert under an id that the service made is its own: the outcome is unknown.
 
     A driver that sends an insert again, to a server that has forgotten the first, meets this. An id

@@ -23,9 +23,11 @@ class Breaker(Recorder):
         super().__init__(target)
         self._armed: tuple[str, Moment] | None = None
         self.broken = 0
+        """How often it has broken since it was armed last."""
 
     def arm(self, command: str, moment: Moment) -> None:
         """Break at the next such command."""
+        self.broken = 0
         self._armed = (command, moment)
 
     def join(self, client: socket.socket, server: socket.socket) -> None:
