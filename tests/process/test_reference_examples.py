@@ -100,8 +100,19 @@ def test_what_the_embedded_database_answers_otherwise(service: Service) -> None:
     with closing(Api(service.url)) as api:
         made = api.put(path, '{"n":1,"a":[{"x":1}]}')
         statuses = [api.patch(path, update, UPDATE).status for update in updates]
+        statuses.append(_put_on_nan(api))
         assert statuses == [int(each) for each in listed]
         assert api.get(path).headers["ETag"] == made.headers["ETag"]
+
+
+def _put_on_nan(api: Api) -> int:
+    place = "/v1/collections/nan/documents"
+    made = api.post('{"_id":{"$numberDouble":"NaN"}}', place, Content_Type=EJSON)
+    where = made.headers["Location"]
+    status = api.put(where, '{"n":1}').status
+    assert api.get(where).headers["ETag"] == made.headers["ETag"]
+    assert api.delete(where).status == 204
+    return status
 
 
 def _conditions() -> list[tuple[str, str, str]]:
