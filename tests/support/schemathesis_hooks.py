@@ -23,6 +23,7 @@ version, and a patch fits the document, is not in the description."""
 KEPT_TYPES = frozenset({"$oid", "$numberLong", "$date"})
 DOCUMENTS = "/v1/collections/{collection}/documents"
 ANY_VERSION = {"header.If-Match": "*", "header.If-None-Match": '"another"'}
+OTHER_DIGITS = re.compile(r"(?![0-9])[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 KEY = re.compile(r"[!#-+\--~]{1,255}")
 PRECONDITION_FAILED, UNPROCESSABLE = 412, 422
 
@@ -70,7 +71,8 @@ def _leave_out_types(schemas: dict[str, Any]) -> None:
 def map_body(_context: HookContext, body: Any) -> Any:
     """Write numbers as the service has to tell them apart; JSON Schema knows no spellings.
 
-    An integer outside 64 bits is sent as a float, and one in a `$timestamp` never is.
+    An integer outside 64 bits is sent as a float, and one in a `$timestamp` never is. And no name
+    has digits other than ASCII's: SecantusDB takes them for positions in an array, and fails.
     """
     return _spelled(body, is_timestamp=False)
 
@@ -78,7 +80,9 @@ def map_body(_context: HookContext, body: Any) -> Any:
 def _spelled(value: Any, *, is_timestamp: bool) -> Any:
     if isinstance(value, dict):
         return {
-            name: _spelled(each, is_timestamp=is_timestamp or name == "$timestamp")
+            OTHER_DIGITS.sub("x", name): _spelled(
+                each, is_timestamp=is_timestamp or name == "$timestamp"
+            )
             for name, each in value.items()
         }
     if isinstance(value, list):
