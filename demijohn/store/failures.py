@@ -36,9 +36,10 @@ _UNAUTHORIZED = 13
 _OUT_OF_SPACE = frozenset({14031, 12})
 """OutOfDiskSpace, and the code that older servers give for it."""
 _VALIDATION = 121
-_UNTAKEN = frozenset({2, 22, 52, 53, 54, 55})
+_UNTAKEN = frozenset({2, 22, 52, 53, 54, 55, 66})
 """BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999.
-DollarPrefixedFieldName, InvalidDBRef and their kin: older servers take no odd references."""
+DollarPrefixedFieldName, InvalidDBRef and their kin: older servers take no odd references.
+ImmutableField: to the embedded database a NaN is no equal of itself, as an id either."""
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary and their kin."""

@@ -152,7 +152,7 @@ def test_a_second_attempt_that_was_not_sent(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_document_that_is_not_taken() -> None:
     """Values that the server has no room for, and its own validator, are the document's fault."""
-    for code in (2, 22, 52, 121):
+    for code in (2, 22, 52, 66, 121):
         problem = untaken(code)
         assert problem is not None
         assert problem.code == "invalid-document"
