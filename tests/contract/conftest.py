@@ -1,4 +1,7 @@
-"""Every contract test runs under each kind of server: ours, Flask's own, and gunicorn."""
+"""Contract tests run under each kind of server: ours, Flask's own, and gunicorn.
+
+What only depends on a body that has been read, as what a patch makes, runs under ours alone.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_what_a_patch_makes(
     ],
 )
 def test_what_is_not_touched_keeps_its_bytes(
-    api: Api, things: Things, kind: str, patch: str
+    shell_api: Api, things: Things, kind: str, patch: str
 ) -> None:
     """A patch of one member leaves every other as it is, though plain JSON could not say it."""
     before = keep(
@@ -95,7 +95,7 @@ def test_what_is_not_touched_keeps_its_bytes(
         },
     )
     assert lying_in(things) == [before]
-    assert api.patch(ONE, patch, kind).status == 200
+    assert shell_api.patch(ONE, patch, kind).status == 200
     assert lying_in(things) == [before.replace(b"\x10n\0\1", b"\x10n\0\2")]
 
 
@@ -122,11 +122,11 @@ MISFITS = (
 )
 
 
-def test_a_json_patch_that_fails(api: Api, things: Things) -> None:
+def test_a_json_patch_that_fails(shell_api: Api, things: Things) -> None:
     """422 points at the operation that failed, and those before it have done nothing."""
     raw = keep(things, {"_id": "one", "n": 1, "l": [1, 2]})
     for operations, at in MISFITS:
-        answer = api.patch(ONE, f"[{operations}]", JSON_PATCH)
+        answer = shell_api.patch(ONE, f"[{operations}]", JSON_PATCH)
         assert (answer.status, answer.problem()) == (422, "invalid-patch"), operations
         assert answer.pointers(), operations
         assert all(each.startswith(f"/{at}") for each in answer.pointers()), operations
@@ -146,17 +146,17 @@ def test_what_is_no_patch(api: Api, things: Things, kind: str) -> None:
     assert lying_in(things) == [raw]
 
 
-def test_how_many_operations(api: Api, things: Things) -> None:
+def test_how_many_operations(shell_api: Api, things: Things) -> None:
     """100 are applied, 101 are refused; 22 copies that would make 29 MB are stopped on the way."""
     keep(things, {"_id": "one", "n": 0})
     add = '{"op":"add","path":"/n","value":1}'
-    assert api.patch(ONE, f"[{','.join([add] * 100)}]", JSON_PATCH).status == 200
+    assert shell_api.patch(ONE, f"[{','.join([add] * 100)}]", JSON_PATCH).status == 200
     (raw,) = lying_in(things)
-    refused = api.patch(ONE, f"[{','.join([add] * 101)}]", JSON_PATCH)
+    refused = shell_api.patch(ONE, f"[{','.join([add] * 101)}]", JSON_PATCH)
     assert (refused.status, refused.problem()) == (422, "invalid-patch")
     first = json.dumps({"op": "add", "path": "/a", "value": ["seven b"]})
     copy = '{"op":"copy","from":"/a","path":"/a/-"}'
-    grown = api.patch(ONE, f"[{','.join([first, *[copy] * 22])}]", JSON_PATCH)
+    grown = shell_api.patch(ONE, f"[{','.join([first, *[copy] * 22])}]", JSON_PATCH)
     assert (grown.status, grown.problem()) == (413, "too-large")
     assert 15 < grown.json()["operation"] <= 22
     assert grown.pointers() == [f"/{grown.json()['operation']}"]
@@ -189,11 +189,11 @@ OTHER_IDS = (
 )
 
 
-def test_the_id_stays(api: Api, things: Things) -> None:
+def test_the_id_stays(shell_api: Api, things: Things) -> None:
     """422 for whatever would change, remove or move it."""
     raw = keep(things, {"_id": "one", "n": 1})
     for kind, patch in OTHER_IDS:
-        answer = api.patch(ONE, patch, kind)
+        answer = shell_api.patch(ONE, patch, kind)
         assert (answer.status, answer.problem()) == (422, "invalid-patch"), patch
         assert answer.pointers(), patch
         assert lying_in(things) == [raw], patch
@@ -214,10 +214,10 @@ def test_the_id_stays(api: Api, things: Things) -> None:
         ),
     ],
 )
-def test_the_id_may_be_named(api: Api, things: Things, kind: str, patch: str) -> None:
+def test_the_id_may_be_named(shell_api: Api, things: Things, kind: str, patch: str) -> None:
     """The same id again is no change of it, and it stays the first member."""
     keep(things, {"_id": "one", "n": 1})
-    assert api.patch(ONE, patch, kind).status == 200
+    assert shell_api.patch(ONE, patch, kind).status == 200
     assert lying_in(things) == [bson.encode({"_id": "one", "n": 2})]
 
 
@@ -260,12 +260,12 @@ UNFIT = (
 )
 
 
-def test_an_update_that_does_not_fit(api: Api, things: Things) -> None:
+def test_an_update_that_does_not_fit(shell_api: Api, things: Things) -> None:
     """422 with a reason in our own words, whoever refused it, and nothing changes."""
     document = {"_id": "one", "n": 1, "t": "text", "l": [1], "big": bson.Int64(2**62)}
     raw = keep(things, document)
     for patch in UNFIT:
-        answer = api.patch(ONE, patch, UPDATE)
+        answer = shell_api.patch(ONE, patch, UPDATE)
         assert (answer.status, answer.problem()) == (422, "invalid-patch"), patch
         text = answer.body.decode().casefold()
         assert not [words for words in SERVERS_WORDS if words.casefold() in text], text
@@ -287,17 +287,17 @@ def test_an_update_that_does_not_fit(api: Api, things: Things) -> None:
     ],
 )
 def test_an_operator_that_is_not_let_through(
-    api: Api, things: Things, patch: str, pointer: str
+    shell_api: Api, things: Things, patch: str, pointer: str
 ) -> None:
     """422 names it: what is not known to be harmless is refused."""
     raw = keep(things, {"_id": "one", "l": [1]})
-    answer = api.patch(ONE, patch, UPDATE)
+    answer = shell_api.patch(ONE, patch, UPDATE)
     assert (answer.status, answer.problem()) == (422, "forbidden-operator")
     assert answer.pointers() == [pointer]
     assert lying_in(things) == [raw]
 
 
-def test_a_patch_cannot_make_what_could_not_be_inserted(api: Api, things: Things) -> None:
+def test_a_patch_cannot_make_what_could_not_be_inserted(shell_api: Api, things: Things) -> None:
     """What is refused in a new document is refused as the result of a patch: depth, size, `$`."""
     deep = '{"a":' * 100 + "1" + "}" * 100
     keep(things, {"_id": "one", "a": json.loads(deep[5:-1])})
@@ -314,13 +314,13 @@ def test_a_patch_cannot_make_what_could_not_be_inserted(api: Api, things: Things
         (MERGE, '{"b":9223372036854775808}'),
         (JSON_PATCH, '[{"op":"add","path":"/b","value":18446744073709551616}]'),
     ):
-        answer = api.patch(ONE, patch, kind)
+        answer = shell_api.patch(ONE, patch, kind)
         assert answer.status == 422, (kind, patch, answer.body)
         assert answer.problem() in ("invalid-patch", "invalid-document")
     assert lying_in(things) == [raw]
 
 
-def test_a_patch_cannot_make_a_document_too_large(api: Api, things: Things) -> None:
+def test_a_patch_cannot_make_a_document_too_large(shell_api: Api, things: Things) -> None:
     """413 past MongoDB's 16 MiB, by each kind of patch; nothing changes."""
     raw = keep(things, {"_id": "one", "a": "x" * 15_800_000, "b": "y" * 900_000})
     for kind, patch in (
@@ -328,6 +328,6 @@ def test_a_patch_cannot_make_a_document_too_large(api: Api, things: Things) -> N
         (JSON_PATCH, '[{"op":"copy","from":"/b","path":"/c"}]'),
         (UPDATE, json.dumps({"$set": {"c": "z" * 900_000}})),
     ):
-        answer = api.patch(ONE, patch, kind, Prefer="return=minimal")
+        answer = shell_api.patch(ONE, patch, kind, Prefer="return=minimal")
         assert (answer.status, answer.problem()) == (413, "too-large")
     assert lying_in(things) == [raw]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Starter
 from tests.support import faults
 from tests.support.api import Answer, Api
 from tests.support.chaos.checker import Report
@@ -21,6 +21,7 @@ from tests.support.chaos.driver import Size, run
 from tests.support.chaos.history import Effect, Request
 from tests.support.chaos.stage import Embedded, Separate, Stage
 from tests.support.database import Database
+from tests.support.service import Service, serving
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(2**32))
 """Of what is sent and killed. The instants are the scheduler's own."""
@@ -110,46 +111,47 @@ def test_two_steps_are_found(tmp_path: Path, opened: Opened, fault: str, finding
     assert report.faults()[finding]
 
 
+@pytest.fixture(scope="module")
+def unharmed(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Two workers that nobody kills."""
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "2"}
+    with serving(tmp_path_factory.mktemp("unharmed"), settings) as service:
+        yield service
+
+
 def send(api: Api, request: Request) -> Answer:
     """The request's answer."""
     wire = spelled(request)
     return api.ask(wire.method, wire.path, wire.body, wire.headers)
 
 
-def test_deletion_by_another_is_not_undone(database: Database, own_service: Starter) -> None:
+def test_deletion_by_another_is_not_undone(unharmed: Service) -> None:
     """An insert that is sent again after another client's DELETE gets its answer, and no more."""
-    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "2"})
-    inserter, other = Api(service.url), Api(service.url)
-    insert = Request("not-undone", Effect.INSERT)
-    first = send(inserter, insert)
-    url = first.headers["Location"]
-    assert first.status == 201
-    assert send(other, Request("another's", Effect.DELETE, url, keyed=False)).status == 204
-    again = send(inserter, insert)
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert (again.status, again.body) == (201, first.body)
-    assert again.headers["Location"] == url
-    assert other.get(url).status == 404
-    assert url.startswith(COLLECTION)
-    for api in (inserter, other):
-        api.close()
+    with closing(Api(unharmed.url)) as inserter, closing(Api(unharmed.url)) as other:
+        insert = Request("not-undone", Effect.INSERT)
+        first = send(inserter, insert)
+        url = first.headers["Location"]
+        assert first.status == 201
+        assert send(other, Request("another's", Effect.DELETE, url, keyed=False)).status == 204
+        again = send(inserter, insert)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert (again.status, again.body) == (201, first.body)
+        assert again.headers["Location"] == url
+        assert other.get(url).status == 404
+        assert url.startswith(COLLECTION)
 
 
 @pytest.mark.parametrize("effect", [Effect.DELETE, Effect.PUT, Effect.PUSH, Effect.APPEND])
-def test_another_change_is_not_undone(
-    database: Database, own_service: Starter, effect: Effect
-) -> None:
+def test_another_change_is_not_undone(unharmed: Service, effect: Effect) -> None:
     """A change that is sent again after another client has replaced the document does nothing."""
-    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "2"})
-    api = Api(service.url)
     url = f"{COLLECTION}/not-undone-{effect}"
     change = Request(f"first-{effect}", effect, url)
-    assert send(api, Request("made", Effect.PUT, url, keyed=False)).status == 201
-    first = send(api, change)
-    assert first.status in (200, 204)
-    send(api, Request("replaced", Effect.PUT, url, keyed=False))
-    again = send(api, change)
-    assert (again.status, again.body) == (first.status, first.body)
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert api.get(url).json()["log"] == ["replaced"]
-    api.close()
+    with closing(Api(unharmed.url)) as api:
+        assert send(api, Request("made", Effect.PUT, url, keyed=False)).status == 201
+        first = send(api, change)
+        assert first.status in (200, 204)
+        send(api, Request("replaced", Effect.PUT, url, keyed=False))
+        again = send(api, change)
+        assert (again.status, again.body) == (first.status, first.body)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert api.get(url).json()["log"] == ["replaced"]
