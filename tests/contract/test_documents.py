@@ -144,13 +144,19 @@ def test_answers_that_have_no_body(api: Api, things: Things) -> None:
         ("Return = minimal", "minimal"),
         ("respond-async, return=minimal; why=thrift, wait=10", "minimal"),
         ("return=representation", "representation"),
+        ("return=representation, return=minimal", "representation"),
         ("return=everything", None),
         ("x-return=minimal", None),
+        ('x="a, return=minimal"', None),
+        ("x; return=minimal", None),
         ("handling=lenient", None),
     ],
 )
 def test_what_a_client_prefers(api: Api, things: Things, prefer: str, applied: str | None) -> None:
-    """RFC 7240: a preference is honoured and said to be, and what is unknown is passed over."""
+    """RFC 7240: a preference is honoured and said to be, and what is none is passed over.
+
+    Neither quoted text nor a parameter of another preference is one; the first of two counts.
+    """
     made = api.put(ONE, '{"n":1}', Prefer=prefer)
     replaced = api.put(ONE, '{"n":2}', Prefer=prefer)
     patched = api.patch(ONE, '{"n":3}', Prefer=prefer)

@@ -62,25 +62,6 @@ def test_the_character_set_is_no_choice(shell_api: Api, stored: Any, accept: str
     assert stored.count_documents({}) == 1
 
 
-@pytest.mark.parametrize(
-    ("prefer", "status"),
-    [
-        ("return=minimal", 204),
-        ('return="minimal"', 204),
-        ("wait=5, Return = minimal", 204),
-        ("return=minimal; because=small", 204),
-        ("return=representation, return=minimal", 200),
-        ('x="a, return=minimal"', 200),
-        ("x; return=minimal", 200),
-        ("return=everything", 200),
-    ],
-)
-def test_what_is_preferred(shell_api: Api, things: Things, prefer: str, status: int) -> None:
-    """Prefer is read by its grammar (RFC 7240): quoted text and parameters are not preferences."""
-    keep(things, {"_id": "one"})
-    assert shell_api.put(ONE, "{}", Prefer=prefer).status == status
-
-
 def test_a_deletion_has_no_spelling(shell_api: Api, things: Things) -> None:
     """It answers without a body, so no Accept is in its way."""
     keep(things, {"_id": "one"})

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
+from tests.support.api import JSON_PATCH, MERGE, UPDATE
 from tests.support.chaos.history import Attempt, Effect, Entry, Kill, Request, Sighting
 
 COLLECTION = "/v1/collections/data/documents"
@@ -44,10 +45,10 @@ WEIGHTS = {
 """How often each is sent, of their sum."""
 _JSON = "application/json"
 _PATCHES = {
-    Effect.PUSH: "application/vnd.mongodb.update+json",
-    Effect.INCREMENT: "application/vnd.mongodb.update+json",
-    Effect.APPEND: "application/json-patch+json",
-    Effect.MERGE: "application/merge-patch+json",
+    Effect.PUSH: UPDATE,
+    Effect.INCREMENT: UPDATE,
+    Effect.APPEND: JSON_PATCH,
+    Effect.MERGE: MERGE,
 }
 
 
