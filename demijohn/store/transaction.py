@@ -11,7 +11,6 @@ On a standalone `mongod` there are no transactions: `ByValue` does what can be d
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Callable
@@ -93,16 +92,17 @@ class Transactions:
             raise NeedsReplicaSet("This needs a transaction.")
         attempt = self._attempt if is_supported else self._attempt_by_value
         began = time.monotonic()
-        for number in itertools.count(1):
+        number = 1
+        while True:
             try:
                 return attempt(work)
             except AGAIN:
                 if number == ATTEMPTS or time.monotonic() - began > PATIENCE:
                     raise
-                conflict()
+            conflict()
             longest = min(_LONGEST_PAUSE, _PAUSE * 2**number)
             time.sleep(random.uniform(0, longest))  # noqa: S311 — no secret
-        raise AssertionError  # count() does not end
+            number += 1
 
     def _attempt(self, work: Work[T]) -> T:
         session = self._client.start_session(causal_consistency=False)
