@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import bson
@@ -109,6 +109,33 @@ def test_an_insert_whose_answer_is_lost(
     breaker.arm("insert", moment)
     assert _insert(api, {"x": 1}).problem() == "outcome-unknown"
     assert stored.count_documents({"x": 1}) == (moment == "after")
+
+
+def test_a_write_that_no_majority_confirms_in_time(
+    api: Api, breaker: Breaker, stored: Documents
+) -> None:
+    """It is stored and may be rolled back: outcome-unknown, alone and in a transaction; not lost.
+
+    (MongoDB manual, "Write Concern": wtimeout.) A retry with the key gets the first answer.
+    """
+    stored.insert_one({"_id": "n", "n": 0})
+    key = str(uuid.uuid4())
+    asked: list[tuple[str, Callable[[], Answer]]] = [
+        ("insert", lambda: _insert(api, {"x": 1})),
+        ("commitTransaction", lambda: _increment(api)),
+        ("commitTransaction", lambda: _insert(api, {"y": 1}, Idempotency_Key=key)),
+    ]
+    for command, ask in asked:
+        breaker.arm(command, "unconfirmed")
+        answer = ask()
+        breaker.disarm()
+        assert breaker.broken
+        assert (answer.status, answer.problem()) == (503, "outcome-unknown")
+    assert stored.count_documents({"x": 1}) == 1
+    assert stored.find_one({"_id": "n"}) == {"_id": "n", "n": 1}
+    again = _insert(api, {"y": 1}, Idempotency_Key=key)
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert stored.count_documents({"y": 1}) == 1
 
 
 @pytest.mark.parametrize("command", ["find", "insert", "commitTransaction"])

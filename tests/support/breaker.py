@@ -8,14 +8,22 @@ from typing import Literal
 from tests.support.recorder import Recorder, pump
 from tests.support.standin import wire
 
-Moment = Literal["before", "after"]
+Moment = Literal["before", "after", "unconfirmed"]
+NOT_IN_TIME = {
+    "code": 64,
+    "codeName": "WriteConcernTimeout",
+    "errmsg": "waiting for replication timed out",
+    "errInfo": {"wtimeout": True},
+}
+"""What `mongod` adds to the answer to a write that no majority has confirmed in time."""
 
 
 class Breaker(Recorder):
     """Passes everything on until it meets the command; each time it is armed it breaks once.
 
     `before`: the command never reaches the database. `after`: it is carried out, and its answer
-    is lost.
+    is lost. `unconfirmed`: it is carried out, and the answer says that no majority has
+    confirmed it in time; of a command that is sent again, each answer does.
     """
 
     def __init__(self, target: int) -> None:
@@ -30,27 +38,50 @@ class Breaker(Recorder):
         self.broken = 0
         self._armed = (command, moment)
 
+    def disarm(self) -> None:
+        """Break no more."""
+        self._armed = None
+
     def join(self, client: socket.socket, server: socket.socket) -> None:
         """Pass both ways, until it breaks."""
-        deaf = False
+        connection = _Connection(client)
 
         def pick(data: bytes) -> None:
-            nonlocal deaf
             self.note(data)
             if self._armed is None or wire.command_of(data).decode() != self._armed[0]:
                 return
             _, moment = self._armed
-            self._armed = None
             self.broken += 1
-            deaf = True
+            if moment == "unconfirmed":
+                connection.unconfirmed.add(wire.request_id_of(data))
+                return
+            self._armed = None
+            connection.is_deaf = True
             if moment == "before":
                 raise OSError("broken on purpose")
 
-        def answer(data: bytes) -> None:
-            if deaf:
-                raise OSError("broken on purpose")
-            client.sendall(data)
-
         requests = wire.Relay(pick, server.sendall)
+        answers = wire.Relay(connection.pick, connection.answer)
         self.run(lambda: pump(client, server, requests.feed))
-        self.run(lambda: pump(server, client, answer))
+        self.run(lambda: pump(server, client, answers.feed))
+
+
+class _Connection:
+    """The way back to one client."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+        self.is_deaf = False
+        self.unconfirmed: set[int] = set()
+
+    def pick(self, data: bytes) -> wire.Change | None:
+        return _unconfirm if wire.response_to_of(data) in self.unconfirmed else None
+
+    def answer(self, data: bytes) -> None:
+        if self.is_deaf:
+            raise OSError("broken on purpose")
+        self._client.sendall(data)
+
+
+def _unconfirm(raw: bytes) -> bytes:
+    return wire.with_body(raw, lambda body: {**body, "writeConcernError": NOT_IN_TIME})
