@@ -55,8 +55,8 @@ def _read_extended_merge(body: bytes) -> Edit:
 
 def _merging(patch: Node) -> Edit:
     # What is no object is refused before anything is read.
-    merge.apply({}, patch)
-    return lambda document: _becomes(merge.apply(open_document(document), patch))
+    changes = merge.opened(patch)
+    return lambda document: _becomes(merge.apply(open_document(document), changes))
 
 
 def _read_json_patch(body: bytes) -> Edit:

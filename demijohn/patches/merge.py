@@ -23,14 +23,8 @@ def apply(document: Mapping[str, Node], patch: Node) -> dict[str, Node]:
     in plain spelling. Raises InvalidPatch, with a pointer, for a patch that is no object and for
     one that would change the id.
     """
-    changes = _open_object(patch)
-    if changes is None:
-        raise refusal(
-            "A merge patch is an object: a document stays one. A list of operations is "
-            "application/json-patch+json."
-        )
     merged = dict(document)
-    _merge_members(merged, changes)
+    _merge_members(merged, opened(patch))
     stored = document.get(_ID)
     if stored is not None:
         now = merged.get(_ID)
@@ -40,16 +34,27 @@ def apply(document: Mapping[str, Node], patch: Node) -> dict[str, Node]:
     return merged
 
 
+def opened(patch: Node) -> dict[str, Node]:
+    """The members of a merge patch. Raises InvalidPatch for a patch that is no object."""
+    changes = _open_object(patch)
+    if changes is None:
+        raise refusal(
+            "A merge patch is an object: a document stays one. A list of operations is "
+            "application/json-patch+json."
+        )
+    return changes
+
+
 def _merged(target: Node | None, patch: Node) -> Node:
     """The standard's MergePatch(Target, Patch); None is a target that is not there."""
     changes = _open_object(patch)
     if changes is None:
         return patch
-    opened = None if target is None else _open_object(target)
-    members = dict(opened or {})
+    before = None if target is None else _open_object(target)
+    members = dict(before or {})
     changed = _merge_members(members, changes)
     # What was opened in vain is given back closed, with the duplicate keys that it may have.
-    return members if target is None or opened is None or changed else target
+    return members if target is None or before is None or changed else target
 
 
 def _merge_members(members: dict[str, Node], changes: Mapping[str, Node]) -> bool:

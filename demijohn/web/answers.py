@@ -23,6 +23,7 @@ OK, CREATED, NO_CONTENT, NOT_MODIFIED = 200, 201, 204, 304
 VARY = ("Vary", "Accept")
 PRIVATE = ("Cache-Control", "private, no-cache")
 """A copy may be kept by the client alone, who asks each time whether it is good."""
+_OF_THE_BODY = ("Content-Type", "Preference-Applied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,6 @@ def minimal(answer: Told) -> Told:
     status = NO_CONTENT if answer.status == OK else answer.status
     applied = ("Preference-Applied", "return=minimal")
     return replace(answer, status=status, headers=(*headers, applied), body=b"")
-
-
-_OF_THE_BODY = ("Content-Type", "Preference-Applied")
 
 
 def keyed(services: Services, key: Key | None, teller: Teller) -> Keyed | None:
