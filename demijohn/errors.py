@@ -5,6 +5,7 @@
     Problem
     ├── 400  MalformedJson          malformed-json          the body is not JSON; line and column
     │        BadParameter           bad-parameter           a query parameter or header is wrong
+    │        BadCursor              bad-cursor              not a position in this list or stream
     │        IncompleteBody         incomplete-body         the body ended before it was whole
     │        IdempotencyUnsupported idempotency-unsupported Idempotency-Key is not honoured here
     ├── 403  Forbidden              forbidden               the guard or a scope says no
@@ -15,13 +16,20 @@
     ├── 409  DuplicateKey           duplicate-key           which index, which fields
     │        WriteConflict          write-conflict          others keep changing the document
     │        IdempotencyInProgress  idempotency-in-progress the first request is still under way
+    │        IndexConflict          index-conflict          another index has the name or the key
     ├── 412  PreconditionFailed     precondition-failed     If-Match or If-None-Match says no
     ├── 413  TooLarge               too-large
     ├── 415  UnsupportedMediaType   unsupported-media-type
     ├── 422  InvalidDocument        invalid-document        JSON, but no document; pointers
     │        InvalidPatch           invalid-patch           which operation, and why
+    │        InvalidFilter          invalid-filter          which clause, and why
+    │        InvalidPipeline        invalid-pipeline        which stage, and why
+    │        InvalidSchema          invalid-schema          which keyword, and why
+    │        InvalidIndex           invalid-index           which member, and why
+    │        Unsortable             unsortable              a document has an array there
     │        ForbiddenOperator      forbidden-operator      not on the list of what is let through
     │        IdempotencyKeyReused   idempotency-key-reused  the same key with another request
+    ├── 428  PreconditionRequired   precondition-required   the collection demands If-Match
     ├── 500  InternalError          internal-error          a defect of the service
     ├── 501  NeedsReplicaSet        needs-replica-set       a standalone mongod cannot do it
     ├── 503  Overloaded             overloaded              with Retry-After, as all of 503
@@ -38,46 +46,9 @@ driver's message, a host name, a credential or a stack trace.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One place in the request that is to blame.
-
-    ``pointer`` is a JSON Pointer (RFC 6901) into the body, ``""`` for the whole of it.
-    """
-
-    pointer: str
-    detail: str
-
-
-class Problem(Exception):
-    """A refusal or failure with a stable code; the root of the tree above."""
-
-    status: ClassVar[int]
-    code: ClassVar[str]
-    title: ClassVar[str]
-    meaning: ClassVar[str]
-    """For the page `/problems/{code}`: what happened and what the client can do."""
-    retry_after: ClassVar[int | None] = None
-    """Seconds for the Retry-After header (RFC 9110, section 10.2.3)."""
-
-    def __init__(
-        self,
-        detail: str,
-        *,
-        faults: tuple[Fault, ...] = (),
-        extra: dict[str, object] | None = None,
-        headers: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        """Take the detail for the client, the faults, extra members and extra headers."""
-        super().__init__(detail)
-        self.detail = detail
-        self.faults = faults
-        self.extra = extra or {}
-        self.headers = headers
+from demijohn.problem import Fault as Fault
+from demijohn.problem import Problem as Problem
 
 
 class MalformedJson(Problem):
@@ -95,6 +66,17 @@ class BadParameter(Problem):
     code = "bad-parameter"
     title = "A parameter is wrong"
     meaning = "A query parameter or a header has a name or a value that this route does not take."
+
+
+class BadCursor(Problem):
+    status = 400
+    code = "bad-cursor"
+    title = "Not a position in this list or stream"
+    meaning = (
+        "The cursor in `after`, or the `Last-Event-ID`, was not made by this service for this "
+        "collection, filter and sort, or what it points at is no longer kept. Begin anew without "
+        "it."
+    )
 
 
 class IncompleteBody(Problem):
@@ -191,6 +173,16 @@ class IdempotencyInProgress(Problem):
     retry_after = 1
 
 
+class IndexConflict(Problem):
+    status = 409
+    code = "index-conflict"
+    title = "There is another index"
+    meaning = (
+        "The collection has an index of the same name with another key, or of the same key with "
+        "other options. Nothing was changed."
+    )
+
+
 class PreconditionFailed(Problem):
     status = 412
     code = "precondition-failed"
@@ -251,6 +243,57 @@ class ForbiddenOperator(Problem):
     )
 
 
+class InvalidFilter(Problem):
+    status = 422
+    code = "invalid-filter"
+    title = "Not a filter"
+    meaning = (
+        "The filter is JSON, but not a filter that MongoDB takes, or more than this service lets "
+        "through. The member `errors` points at the clause, and says why."
+    )
+
+
+class InvalidPipeline(Problem):
+    status = 422
+    code = "invalid-pipeline"
+    title = "Not an aggregation pipeline"
+    meaning = (
+        "The pipeline is JSON, but not one that MongoDB takes, or more than this service lets "
+        "through. The member `errors` points at the stage, and says why."
+    )
+
+
+class InvalidSchema(Problem):
+    status = 422
+    code = "invalid-schema"
+    title = "Not a schema"
+    meaning = (
+        "The schema is not a JSON Schema (2020-12) that stands for itself: references that leave "
+        "it are never followed. The member `errors` points at the keyword. Nothing was changed."
+    )
+
+
+class InvalidIndex(Problem):
+    status = 422
+    code = "invalid-index"
+    title = "Not an index"
+    meaning = (
+        "The index described is not one that MongoDB makes. The member `errors` points at what "
+        "is wrong. Nothing was changed."
+    )
+
+
+class Unsortable(Problem):
+    status = 422
+    code = "unsortable"
+    title = "The sort meets a value that has no one place"
+    meaning = (
+        "A document of this page has an array along a sort path, so that it would stand in "
+        "several places of the order. Leave such documents out by the filter, or sort by another "
+        "path."
+    )
+
+
 class IdempotencyKeyReused(Problem):
     status = 422
     code = "idempotency-key-reused"
@@ -258,6 +301,16 @@ class IdempotencyKeyReused(Problem):
     meaning = (
         "The same caller has used this Idempotency-Key within the last day with another method, "
         "path, media type or body. Nothing was done: take a new key for each new request."
+    )
+
+
+class PreconditionRequired(Problem):
+    status = 428
+    code = "precondition-required"
+    title = "The collection demands a condition"
+    meaning = (
+        "The collection is configured to let nobody change a document unseen: send `If-Match` "
+        "with the document's `ETag`, or `If-None-Match: *` to create one. Nothing was written."
     )
 
 

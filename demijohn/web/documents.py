@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote_to_bytes
@@ -24,12 +23,11 @@ from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
 from demijohn.web.negotiation import read_asked, read_key, refuse_conditions
 from demijohn.web.openapi.operation import View
-from demijohn.web.requests import read_body, refuse_parameters
+from demijohn.web.requests import check_collection, read_body, refuse_parameters
 from demijohn.web.services import Services
 
 DOCUMENTS = "/v1/collections/<collection>/documents"
 DOCUMENT = f"{DOCUMENTS}/<any_path:segment>"
-NAME = re.compile(r"(?!_|\.|system\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,120}(?<!\.)")
 
 
 class AnyPath(BaseConverter):
@@ -52,7 +50,7 @@ def blueprint(services: Services) -> Blueprint:
 
 def create(services: Services, collection: str) -> Response:
     """Keep one object: 201 and where it is."""
-    _check_name(collection)
+    check_collection(collection)
     refuse_parameters()
     refuse_conditions()
     body = read_body(*media_types.DOCUMENTS)
@@ -130,7 +128,7 @@ def _carry_out(
 
 
 def _target(collection: str, segment: str) -> Target:
-    _check_name(collection)
+    check_collection(collection)
     try:
         _raw_path().decode()
     except UnicodeDecodeError:
@@ -144,11 +142,3 @@ def _raw_path() -> bytes:
     if sent is None:
         return bytes(request.environ["PATH_INFO"], "latin-1")
     return unquote_to_bytes(sent.partition("?")[0])
-
-
-def _check_name(collection: str) -> None:
-    if NAME.fullmatch(collection) is None:
-        raise BadParameter(
-            "A collection's name is 1 to 120 letters, digits, _, - and single dots; it does not "
-            "start with _ or system. and has no dot at either end."
-        )

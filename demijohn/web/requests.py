@@ -17,8 +17,15 @@ from demijohn.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
+from demijohn.query.names import REACHABLE, is_reachable
 
 _CHARSET = re.compile(r';\s*charset="?utf-?8"?', re.IGNORECASE)
+
+
+def check_collection(name: str) -> None:
+    """Raise BadParameter for what is no name of a collection that clients can reach."""
+    if not is_reachable(name):
+        raise BadParameter(REACHABLE)
 
 
 def read_body(*media_types: str) -> bytes:

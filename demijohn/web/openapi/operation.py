@@ -16,10 +16,10 @@ Schema: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a request: a part of its path, or a header."""
+    """One parameter of a request: a part of its path or its query, or a header."""
 
     name: str
-    place: Literal["path", "header"]
+    place: Literal["path", "query", "header"]
     description: str
     schema: Schema
 

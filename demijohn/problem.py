@@ -1,0 +1,44 @@
+"""What a problem is; `demijohn.errors` has them all, and is where both are imported from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place in the request that is to blame.
+
+    ``pointer`` is a JSON Pointer (RFC 6901) into the body, ``""`` for the whole of it.
+    """
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """A refusal or failure with a stable code; the root of the tree above."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    meaning: ClassVar[str]
+    """For the page `/problems/{code}`: what happened and what the client can do."""
+    retry_after: ClassVar[int | None] = None
+    """Seconds for the Retry-After header (RFC 9110, section 10.2.3)."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        extra: dict[str, object] | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Take the detail for the client, the faults, extra members and extra headers."""
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+        self.extra = extra or {}
+        self.headers = headers

@@ -1,0 +1,1 @@
+"""What a client asks of many documents: text in, checked plan out; pure."""
