@@ -16,7 +16,7 @@ def read_all(store: Store, collection: str) -> Iterator[bytes]:
     DatabaseUnavailable, DeadlineExceeded; the iterator may raise them too, later.
     """
     # Not by a projection: some servers apply one to everything before the first batch.
-    chunks = render_array(store.scan(collection), without_id=True)
+    chunks = render_array(store.reading.scan(collection), without_id=True)
     return _resume(next(chunks), chunks)
 
 

@@ -6,13 +6,14 @@ changed 1 to 1.0 passes for unchanged; and each write is by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
 
-from demijohn.errors import DuplicateKey, TooLarge
+from demijohn.errors import DuplicateKey, Problem, TooLarge
+from demijohn.formats.bson_values import Value
 from demijohn.store.commands import Commands, changed
 
 LARGEST_COMPARED = 7 * 1024 * 1024
@@ -42,6 +43,14 @@ class ByValue:
             if looked_for and problem.extra.get("fields") == ["_id"]:
                 raise changed() from problem
             raise
+
+    def insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+        """Insert documents, each by itself; the problem of each that failed, by its place."""
+        return self._commands.insert_many(collection, documents)
+
+    def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
+        """Those of the ids of which there are documents."""
+        return self._commands.present(collection, ids)
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
         """Replace the document. Raises TooLarge past 7 MiB."""

@@ -7,7 +7,7 @@ it that no operator is in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -19,7 +19,8 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from demijohn.errors import Problem, WriteConflict
-from demijohn.store.failures import unfit_update, untaken
+from demijohn.formats.bson_values import Value, close_node, elements, encode
+from demijohn.store.failures import of_each, unfit_update, untaken
 
 Raw = Collection[RawBSONDocument]
 
@@ -60,6 +61,14 @@ class Attempt(Protocol):
 
     def insert(self, collection: str, document: bytes) -> None:
         """Insert one document."""
+        ...
+
+    def insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+        """Insert documents; the problem of each that could not be, by its place."""
+        ...
+
+    def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
+        """Those of the ids, as they are stored, of which there are documents."""
         ...
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
@@ -105,15 +114,39 @@ class Commands:
         Raises DuplicateKey, InvalidDocument, TooLarge, DatabaseUnavailable, OutcomeUnknown, and
         in a transaction WriteConflict and DeadlineExceeded.
         """
-        with self._bounded("insert", writes=self._writes), _told(untaken):
+        with self._bounded("insert", writes=self._writes), told(untaken):
             self._collection(collection).insert_one(Stored(document), session=self._session)
+
+    def insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+        """Insert documents, each tried by itself; the problem of each that failed, by its place.
+
+        The others are acknowledged. In a transaction the first problem aborts all of it. Raises,
+        for all of them, DatabaseUnavailable, OutcomeUnknown, and in a transaction WriteConflict.
+        """
+        with self._bounded("insertMany", writes=self._writes):
+            try:
+                self._collection(collection).insert_many(
+                    [Stored(each) for each in documents], ordered=False, session=self._session
+                )
+            except driver.BulkWriteError as error:
+                return of_each(error, len(documents), writes=self._writes)
+        return {}
+
+    def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
+        """Those of the ids, as they are stored, of which there are documents."""
+        where = encode({"_id": {"$in": close_node(list(ids))}})
+        with self._bounded("find", writes=False):
+            found = self._collection(collection).find(
+                RawBSONDocument(where), {"_id": True}, session=self._session
+            )
+            return {value for each in found for _, value in elements(bytes(each.raw))}
 
     def put(self, collection: str, where: bytes, fields: bytes) -> bool:
         """Replace the document of an id, or insert it; `fields` has no `_id`.
 
         Returns whether it was inserted. Raises what `insert` raises.
         """
-        with self._bounded("put", writes=self._writes), _told(untaken):
+        with self._bounded("put", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
                 RawBSONDocument(where), Stored(fields), upsert=True, session=self._session
             )
@@ -121,7 +154,7 @@ class Commands:
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
         """Replace the document. Raises WriteConflict for none, and what `insert` raises."""
-        with self._bounded("replace", writes=self._writes), _told(untaken):
+        with self._bounded("replace", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
                 RawBSONDocument(where), Stored(document), session=self._session
             )
@@ -134,7 +167,7 @@ class Commands:
         `replace` raises.
         """
         # Not by findAndModify: SecantusDB looks through the whole collection for it.
-        with self._bounded("modify", writes=self._writes), _told(unfit_update, untaken):
+        with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             done = self._collection(collection).update_one(
                 RawBSONDocument(where), update, session=self._session
             )
@@ -146,7 +179,7 @@ class Commands:
 
     def modify_alone(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
         """As `modify`, in one command: what is returned is of this update, whatever follows it."""
-        with self._bounded("modify", writes=self._writes), _told(unfit_update, untaken):
+        with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             after = self._collection(collection).find_one_and_update(
                 RawBSONDocument(where), update, return_document=ReturnDocument.AFTER
             )
@@ -179,7 +212,7 @@ class Commands:
 
 
 @contextmanager
-def _told(*meanings: Callable[[int | None], Problem | None]) -> Iterator[None]:
+def told(*meanings: Callable[[int | None], Problem | None]) -> Iterator[None]:
     """Tell what the document or the update is to blame for from a failure of the database."""
     try:
         yield

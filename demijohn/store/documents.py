@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import structlog
 from pymongo.read_preferences import ReadPreference
@@ -14,16 +14,17 @@ from pymongo.read_preferences import ReadPreference
 from demijohn.errors import DatabaseUnavailable, Problem
 from demijohn.settings import Settings
 from demijohn.store import connection
+from demijohn.store.bulk import Bulk
+from demijohn.store.catalog import Catalog
 from demijohn.store.commands import Commands, Raw
 from demijohn.store.failures import translated
+from demijohn.store.reading import Reading
 from demijohn.store.status import Status
 from demijohn.store.transaction import Transactions, Work
 from demijohn.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
-BATCH = 1_000
-"""Documents a batch of a scan; MongoDB bounds its bytes at 16 MiB."""
 PROBED = "data"
 """The collection that a ping looks into."""
 _PAUSE, _LONGEST_PAUSE = 0.2, 30.0
@@ -50,6 +51,12 @@ class Store:
         self._expiring: set[str] = set()
         self.single = Commands(self._collection, self._operation)
         """Commands on their own, each acknowledged by a majority from its journals."""
+        self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
+        """Questions about many documents, asked of the members that the URI prefers."""
+        self.bulk = Bulk(self._collection, self._operation)
+        """Filter-wide writes."""
+        self.catalog = Catalog(self._client[settings.database], self._collection, self._operation)
+        """Collections and indexes."""
         self._transactions = Transactions(
             self._client, self._collection, self._operation, self._write_concern
         )
@@ -83,33 +90,6 @@ class Store:
         if collection not in self._expiring:
             self.single.expire(collection, field, seconds)
             self._expiring.add(collection)
-
-    def scan(self, collection: str) -> Iterator[bytes]:
-        """Every document of a collection in natural order, as raw batches of BSON.
-
-        The time limit is per batch. The iterator may be advanced by one thread after another,
-        and closing it closes the server's cursor. Raises DatabaseUnavailable, DeadlineExceeded.
-        """
-        target = self._collection(collection).with_options(
-            read_preference=self._client.read_preference
-        )
-        cursor = target.find_raw_batches(
-            {},
-            # No maxTimeMS: it bounds all batches of a cursor together (MongoDB manual,
-            # "cursor.maxTimeMS()"), and a long collection takes as long as it takes.
-            batch_size=BATCH,
-        )
-        try:
-            while True:
-                with self._operation("scan", writes=False):
-                    batch = next(cursor, None)
-                if batch is None:
-                    return
-                # The driver's types know only decoded documents here.
-                yield cast("bytes", batch)
-        finally:
-            with translated("scan", writes=False):
-                cursor.close()
 
     def ping(self) -> None:
         """Have the database answer something that needs the service's rights in it."""
@@ -146,7 +126,7 @@ class Store:
     def _collection(self, name: str) -> Raw:
         found = self._collections.get(name)
         if found is None:
-            # What is read may decide a write; a scan follows the URI.
+            # What is read may decide a write; a list follows the URI.
             found = self._client[self._settings.database].get_collection(
                 name,
                 read_preference=ReadPreference.PRIMARY,
@@ -154,6 +134,9 @@ class Store:
             )
             self._collections[name] = found
         return found
+
+    def _read_from(self, name: str) -> Raw:
+        return self._collection(name).with_options(read_preference=self._client.read_preference)
 
     @contextmanager
     def _operation(self, kind: str, *, writes: bool) -> Iterator[None]:

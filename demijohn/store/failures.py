@@ -23,6 +23,7 @@ from demijohn.errors import (
     Fault,
     InternalError,
     InvalidDocument,
+    InvalidIndex,
     InvalidPatch,
     OutcomeUnknown,
     Problem,
@@ -40,6 +41,7 @@ _UNTAKEN = frozenset({2, 22, 52, 53, 54, 55, 66})
 """BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999.
 DollarPrefixedFieldName, InvalidDBRef and their kin: older servers take no odd references.
 ImmutableField: to the embedded database a NaN is no equal of itself, as an id either."""
+_DUPLICATE = frozenset({11000, 11001, 12582})
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary and their kin."""
@@ -70,8 +72,33 @@ _UNFIT = {
 }
 """Update operators that do not fit the document as it is: BadValue, FailedToParse, TypeMismatch,
 Overflow, PathNotViable, ConflictingUpdateOperators and their kin; in our words."""
+_INDEX_UNFIT = frozenset({2, 9, 13, 14, 67, 72, 197, 201})
+"""BadValue, CannotCreateIndex, InvalidOptions, InvalidIndexSpecificationOption and their kin."""
+_CURSOR_GONE = frozenset({43, 237, 11601})
+"""CursorNotFound, CursorKilled, Interrupted: a stream that rested too long, or was ended there."""
+_OUT_OF_MEMORY = frozenset({96, 292})
+"""OperationFailed, QueryExceededMemoryLimitNoDiskUseAllowed: a sort without an index."""
+_TOO_MANY_VALUES = 17217
+"""What `distinct` found is larger than one answer."""
 _CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
+_UNAVAILABLE = (
+    (frozenset({_UNAUTHORIZED}), "The database does not accept the service's credentials."),
+    (_OUT_OF_SPACE, "The database is out of space."),
+    (frozenset({_NOT_NOW}), "The database is too busy."),
+    (_CURSOR_GONE, "The database has ended what was being read."),
+)
+_NO_QUESTION = (
+    _NO_LOGIN
+    | _OUT_OF_SPACE
+    | _STEPPING_DOWN
+    | _NO_SHARD
+    | _BROKEN
+    | _TIME_LIMIT
+    | _CURSOR_GONE
+    | {_UNAUTHORIZED, _NOT_NOW, _TOO_MANY_VALUES}
+)
+"""What is never the fault of what was asked."""
 _IN_VAIN = "TransientTransactionError"
 """Label: the transaction was aborted, and may be tried again."""
 _PERHAPS = "UnknownTransactionCommitResult"
@@ -125,6 +152,50 @@ def unfit_update(code: int | None) -> InvalidPatch | None:
     """What it means when an update is refused with this code; None where it is no fault of it."""
     words = _UNFIT.get(code or 0)
     return InvalidPatch(words, faults=(Fault("", words),)) if words else None
+
+
+def unfit_question(code: int | None, problem: type[Problem]) -> Problem | None:
+    """What it means when a question is refused with this code; None where it is no fault of it.
+
+    Of MongoDB's some thousand codes for what a filter or a pipeline can meet in the documents,
+    the client gets the number.
+    """
+    if code is None or code in _NO_QUESTION:
+        return None
+    words = "The database cannot carry it out on these documents."
+    if code in _OUT_OF_MEMORY:
+        words = "It needs more memory than the database gives it, as a sort without an index may."
+    return problem(words, faults=(Fault("", words),), extra={"database_code": code})
+
+
+def unfit_index(code: int | None) -> InvalidIndex | None:
+    """What it means when an index is refused with this code; None where it is no fault of it."""
+    if code not in _INDEX_UNFIT:
+        return None
+    words = "The database does not make or drop such an index."
+    return InvalidIndex(words, faults=(Fault("", words),))
+
+
+def of_each(error: driver.BulkWriteError, count: int, *, writes: bool) -> dict[int, Problem]:
+    """The problem of each of `count` documents that a bulk write did not store for certain.
+
+    Raises what none of them is to blame for.
+    """
+    details = error.details or {}
+    found: dict[int, Problem] = {}
+    for each in details.get("writeErrors", ()):
+        code = each.get("code")
+        failure = (driver.DuplicateKeyError if code in _DUPLICATE else driver.WriteError)(
+            "", code, dict(each)
+        )
+        found[each["index"]] = untaken(code) or translate(failure, writes=writes)
+    if details.get("writeConcernErrors"):
+        unsure = OutcomeUnknown("The write was not acknowledged by a majority in time.")
+        found = {at: found.get(at, unsure) for at in range(count)}
+    conflict = next((each for each in found.values() if isinstance(each, WriteConflict)), None)
+    if conflict is not None and not writes:
+        raise conflict
+    return found
 
 
 def untaken(code: int | None) -> InvalidDocument | None:
@@ -182,12 +253,11 @@ def _of_transaction(error: driver.OperationFailure, *, writes: bool) -> Problem 
 
 
 def _refused(code: int | None) -> Problem:
-    if code == _UNAUTHORIZED:
-        return DatabaseUnavailable("The database does not accept the service's credentials.")
-    if code in _OUT_OF_SPACE:
-        return DatabaseUnavailable("The database is out of space.")
-    if code == _NOT_NOW:
-        return DatabaseUnavailable("The database is too busy.")
+    for codes, words in _UNAVAILABLE:
+        if code in codes:
+            return DatabaseUnavailable(words)
+    if code == _TOO_MANY_VALUES:
+        return TooLarge("The values together are larger than the database answers with.")
     if code in _TOO_LARGE:
         return TooLarge("The document is larger than the database takes.")
     return InternalError("The database refused in a way the service did not foresee.")

@@ -1,0 +1,169 @@
+"""Reading many documents: each question one command, or one cursor of raw batches.
+
+Which documents are meant, in which order and with which fields comes as BSON that has been checked
+above (`demijohn.query`). What the database refuses all the same is the question's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import errors as driver
+
+from demijohn.errors import InvalidFilter, InvalidPipeline, Problem
+from demijohn.formats.bson_values import ARRAY, Value, elements
+from demijohn.store.commands import Bounded, Raw
+from demijohn.store.failures import translated, unfit_question
+
+BATCH = 1_000
+"""Documents a batch; MongoDB bounds its bytes at 16 MiB."""
+NOTHING = bson.encode({})
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which documents of a collection, in which order; `filter` and `projection` as BSON.
+
+    `limit` 0 is all of them, and then the deadline is per batch.
+    """
+
+    collection: str
+    filter: bytes = NOTHING
+    sort: tuple[tuple[str, int], ...] = ()
+    projection: bytes | None = None
+    limit: int = 0
+
+
+class _Cursor(Protocol):
+    def __next__(self) -> object: ...
+    def close(self) -> None: ...
+
+
+class Reading:
+    """Questions about many documents. Every method raises Problems only."""
+
+    def __init__(self, collection: Callable[[str], Raw], bounded: Bounded, seconds: float) -> None:
+        """Take how to find a collection, what goes around each command, and its deadline."""
+        self._collection = collection
+        self._bounded = bounded
+        self._milliseconds = int(seconds * 1000)
+
+    def find(self, query: Query) -> Iterator[bytes]:
+        """The documents, as raw batches of BSON.
+
+        The iterator may be advanced by one thread after another, and closing it closes the
+        server's cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
+        """
+        return self._batches("find", self._open(query), InvalidFilter)
+
+    def scan(self, collection: str) -> Iterator[bytes]:
+        """Every document of a collection in natural order, as `find` gives them."""
+        return self._batches("scan", self._open(Query(collection)), InvalidFilter)
+
+    def count(self, collection: str, where: bytes) -> int:
+        """How many documents a filter meets. Raises as `find` does."""
+        with self._asking("count", InvalidFilter):
+            return self._collection(collection).count_documents(
+                RawBSONDocument(where), maxTimeMS=self._milliseconds
+            )
+
+    def estimate(self, collection: str) -> int:
+        """About how many documents there are, from the collection's statistics."""
+        with self._asking("count", InvalidFilter):
+            return self._collection(collection).estimated_document_count(
+                maxTimeMS=self._milliseconds
+            )
+
+    def distinct(self, collection: str, path: str, where: bytes) -> Sequence[Value]:
+        """The different values at a path; those of an array one by one.
+
+        Raises TooLarge where they exceed MongoDB's 16 MiB, and as `find` does.
+        """
+        command = {
+            "distinct": collection,
+            "key": path,
+            "query": RawBSONDocument(where),
+            "maxTimeMS": self._milliseconds,
+        }
+        answer = self._command("distinct", collection, command)
+        values = dict(elements(answer))["values"]
+        assert values.kind == ARRAY
+        return [value for _, value in elements(values.payload)]
+
+    def aggregate(self, collection: str, pipeline: Sequence[bytes]) -> Iterator[bytes]:
+        """What a pipeline makes, as `find` gives it, under one deadline for all of it.
+
+        Raises InvalidPipeline, DatabaseUnavailable, DeadlineExceeded.
+        """
+        with self._asking("aggregate", InvalidPipeline):
+            cursor = self._collection(collection).aggregate_raw_batches(
+                [RawBSONDocument(stage) for stage in pipeline],
+                maxTimeMS=self._milliseconds,
+                batchSize=BATCH,
+            )
+        return self._batches("aggregate", cursor, InvalidPipeline)
+
+    def explain(self, query: Query) -> dict[str, Any]:
+        """How the database answers a query, with what it examined (MongoDB manual, "explain")."""
+        command: dict[str, Any] = {
+            "find": query.collection,
+            "filter": RawBSONDocument(query.filter),
+            "limit": query.limit,
+        }
+        if query.sort:
+            command["sort"] = bson.SON(query.sort)
+        if query.projection is not None:
+            command["projection"] = RawBSONDocument(query.projection)
+        answer = self._command(
+            "explain", query.collection, {"explain": command, "verbosity": "executionStats"}
+        )
+        return bson.decode(answer)
+
+    def _open(self, query: Query) -> _Cursor:
+        # maxTimeMS bounds all batches of a cursor together (MongoDB manual, "cursor.maxTimeMS()"),
+        # and a long collection takes as long as it takes.
+        return self._collection(query.collection).find_raw_batches(
+            RawBSONDocument(query.filter),
+            None if query.projection is None else RawBSONDocument(query.projection),
+            sort=list(query.sort) or None,
+            limit=query.limit,
+            batch_size=BATCH,
+            max_time_ms=self._milliseconds if query.limit else None,
+        )
+
+    def _command(self, kind: str, collection: str, command: dict[str, Any]) -> bytes:
+        asked = self._collection(collection)
+        with self._asking(kind, InvalidFilter):
+            answer = asked.database.command(
+                command, read_preference=asked.read_preference, codec_options=asked.codec_options
+            )
+        return bytes(answer.raw)
+
+    def _batches(self, kind: str, cursor: _Cursor, unfit: type[Problem]) -> Iterator[bytes]:
+        try:
+            while True:
+                with self._asking(kind, unfit):
+                    batch = next(cursor, None)
+                if batch is None:
+                    return
+                # The driver's types know only decoded documents here.
+                yield cast("bytes", batch)
+        finally:
+            with translated(kind, writes=False):
+                cursor.close()
+
+    @contextmanager
+    def _asking(self, kind: str, unfit: type[Problem]) -> Iterator[None]:
+        with self._bounded(kind, writes=False):
+            try:
+                yield
+            except driver.OperationFailure as error:
+                problem = unfit_question(error.code, unfit)
+                if problem is None:
+                    raise
+                raise problem from error
