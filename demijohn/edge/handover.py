@@ -1,0 +1,61 @@
+"""What a view may hand to the shell, for it to drive on the event loop.
+
+A view runs in a thread. What lasts as long as a client likes would hold that thread, so where the
+shell is in front it leaves a slot in the environ, and the view puts there what is to be driven.
+Under any other WSGI server there is no slot, and the view drives it itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from demijohn.errors import Problem
+
+T = TypeVar("T")
+
+UPLOAD = "demijohn.upload"
+"""WSGI environ: a Slot for an Upload. It is there where the body is NDJSON and not read yet."""
+
+
+@dataclass(slots=True)
+class Slot(Generic[T]):
+    """Where a view puts what the shell is to drive, once it has found nothing to refuse."""
+
+    taken: T | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an upload: what is said of it, and what comes next."""
+
+    answer: bytes = b""
+    """Bytes of the answer's body."""
+    is_last: bool = True
+    """Whether nothing is left to be done with what has come so far."""
+    needs: int = 0
+    """Bytes of what comes next and is parsed in one piece, if that is more than there was room for;
+    the step is to be made again with so much room."""
+    failure: Problem | None = None
+    """Why the upload cannot go on: the answer is cut after what is said here."""
+
+
+class Upload(Protocol):
+    """Takes a body of any length as it comes. Its methods are called one after another."""
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the body is read as Extended JSON, which takes more memory."""
+        ...
+
+    def feed(self, chunk: bytes) -> None:
+        """Keep what has come. Quick: it may be called on the event loop."""
+        ...
+
+    def end(self) -> None:
+        """The body is whole: what has come last is its end. Not called for one that is cut."""
+        ...
+
+    def step(self, room: int) -> Step:
+        """Do a part of what there is to do, parsing at most `room` bytes in one piece."""
+        ...
