@@ -87,6 +87,7 @@ PATCHES: dict[str, Schema] = {
     "JsonPatch": {
         "type": "array",
         "description": "A JSON Patch (RFC 6902). `test` compares what a reader of plain JSON sees.",
+        "examples": [[{"op": "add", "path": "/name", "value": "Ada"}]],
         "maxItems": MOST_OPERATIONS,
         "items": {
             "anyOf": [
@@ -105,5 +106,6 @@ PATCHES: dict[str, Schema] = {
         "minProperties": 1,
         "properties": _OPERATORS,
         "additionalProperties": False,
+        "examples": [{"$set": {"name": "Ada"}}],
     },
 }
