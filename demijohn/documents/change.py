@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from demijohn.formats.bson_values import Value, encode
 from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
+
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,23 @@ Decide = Callable[[bytes | None], Become | Modify]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Generic[Outcome]):
     """A change that is decided and not written yet.
 
-    `foreseen` is what will have changed, None where only the database can tell.
+    `foreseen` is what will have come of it, None where only the database can tell.
     """
 
-    foreseen: Changed | None
-    carry_out: Callable[[], Changed]
+    foreseen: Outcome | None
+    carry_out: Callable[[], Outcome]
 
 
-Plan = Callable[[Attempt], Step]
+PlanOf: TypeAlias = Callable[[Attempt], Step[Outcome]]
 """Reads, decides, and says what is to be written, all in the attempt that it is given."""
+Plan: TypeAlias = PlanOf[Changed]
+"""A plan for one document."""
 
 
-def change(store: Store, plan: Plan) -> Changed:
+def change(store: Store, plan: PlanOf[Outcome]) -> Outcome:
     """Carry a plan out as one.
 
     Raises what its decision raises, DuplicateKey, WriteConflict, TooLarge, DatabaseUnavailable,
@@ -82,7 +86,7 @@ def change(store: Store, plan: Plan) -> Changed:
 def decided(target: Target, decide: Decide) -> Plan:
     """The plan that a decision on a document makes."""
 
-    def plan(attempt: Attempt) -> Step:
+    def plan(attempt: Attempt) -> Step[Changed]:
         before = attempt.find(target.collection, target.where)
         decision = decide(before)
         if isinstance(decision, Modify):

@@ -41,9 +41,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic
 
 from demijohn.documents import records
-from demijohn.documents.change import Changed, Plan
+from demijohn.documents.change import Outcome, PlanOf
 from demijohn.documents.records import COLLECTION, KEPT, Key, Record, Told
 from demijohn.errors import (
     DuplicateKey,
@@ -59,11 +60,11 @@ SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(Generic[Outcome]):
     """A request with a key: how its outcome is told, and when (seconds since 1970)."""
 
     key: Key
-    tell: Callable[[Changed], Told]
+    tell: Callable[[Outcome], Told]
     refuse: Callable[[Problem], Told]
     clock: Callable[[], float]
 
@@ -72,7 +73,7 @@ class Keyed:
         return records.encode(self.key, answer, self.clock())
 
 
-def once(store: Store, keyed: Keyed, plan: Plan) -> Told:
+def once(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:
     """Carry the plan out, or give back what was answered when it was.
 
     Raises NeedsReplicaSet, IdempotencyKeyReused, IdempotencyInProgress, WriteConflict,
@@ -104,7 +105,7 @@ def is_decided(problem: Problem) -> bool:
     return problem.status < SERVER_ERROR and not isinstance(problem, passing)
 
 
-def _attempt(attempt: Attempt, keyed: Keyed, plan: Plan) -> Told:
+def _attempt(attempt: Attempt, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:
     record = find_record(attempt, keyed.key)
     if record is not None and record.answer is not None:
         return record.answer
@@ -130,7 +131,7 @@ def _in_progress() -> IdempotencyInProgress:
     return IdempotencyInProgress("A request with this Idempotency-Key is being carried out.")
 
 
-def _record_refusal(store: Store, keyed: Keyed, answer: Told) -> Told:
+def _record_refusal(store: Store, keyed: Keyed[Outcome], answer: Told) -> Told:
     try:
         store.single.insert(COLLECTION, keyed.record(answer))
     except DuplicateKey as problem:

@@ -56,7 +56,7 @@ def inserted(insertion: Insertion) -> Plan:
     """The plan of an insert, for what has to be written together with it. Raises TooLarge."""
     changed = Changed(None, insertion.document)
 
-    def plan(attempt: Attempt) -> Step:
+    def plan(attempt: Attempt) -> Step[Changed]:
         return Step(changed, carry_out=lambda: _insert(attempt, insertion.collection, changed))
 
     return plan

@@ -33,7 +33,7 @@ from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
 
 
-def insert_once(store: Store, keyed: Keyed, insertion: Insertion) -> Told:
+def insert_once(store: Store, keyed: Keyed[Changed], insertion: Insertion) -> Told:
     """Insert the document, under the id of the attempt that began it, if there is one.
 
     Raises TooLarge, IdempotencyKeyReused, DatabaseUnavailable, DeadlineExceeded, OutcomeUnknown.
@@ -59,7 +59,7 @@ def insert_once(store: Store, keyed: Keyed, insertion: Insertion) -> Told:
     return answer
 
 
-def _begin(store: Store, keyed: Keyed, intended: bytes) -> records.Record | None:
+def _begin(store: Store, keyed: Keyed[Changed], intended: bytes) -> records.Record | None:
     """Note what is to be inserted; what was noted before, where there is something."""
     record = find_record(store.single, keyed.key)
     if record is not None:
@@ -86,7 +86,7 @@ def _is_ours(
     return begun is not None and store.single.find(insertion.collection, where) == document
 
 
-def _refuse(store: Store, keyed: Keyed, refusal: Told) -> Told:
+def _refuse(store: Store, keyed: Keyed[Changed], refusal: Told) -> Told:
     """Record a refusal, where no other attempt was answered since; the answer that counts."""
 
     def work(attempt: Attempt) -> Told:

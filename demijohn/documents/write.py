@@ -17,7 +17,7 @@ from demijohn.store.documents import Store
 Tell = Callable[[Changed], Told]
 
 
-def insert(store: Store, insertion: Insertion, tell: Tell, keyed: Keyed | None) -> Told:
+def insert(store: Store, insertion: Insertion, tell: Tell, keyed: Keyed[Changed] | None) -> Told:
     """Insert a document; its answer, by `tell` or, where the request has a key, the first one's.
 
     Raises what `insert_one` and `once` raise.
@@ -33,7 +33,7 @@ def carry_out(
     store: Store,
     plan: Plan,
     tell: Tell,
-    keyed: Keyed | None,
+    keyed: Keyed[Changed] | None,
     at_once: Callable[[], Changed] | None = None,
 ) -> Told:
     """Carry a plan out; `at_once` does the same in one command, where nothing is to be checked.

@@ -85,7 +85,7 @@ def minimal(answer: Told) -> Told:
     return replace(answer, status=status, headers=(*headers, applied), body=b"")
 
 
-def keyed(services: Services, key: Key | None, teller: Teller) -> Keyed | None:
+def keyed(services: Services, key: Key | None, teller: Teller) -> Keyed[Changed] | None:
     """A request with a key, and how its outcome is told; None without a key."""
     return None if key is None else Keyed(key, teller.tell, _refuse, services.clock)
 

@@ -12,7 +12,7 @@ import time
 import bson
 
 from demijohn.documents import idempotency, versions
-from demijohn.documents.change import Plan, change
+from demijohn.documents.change import Outcome, PlanOf, change
 from demijohn.documents.idempotency import Keyed, find_record, is_decided
 from demijohn.documents.records import COLLECTION, Told
 from demijohn.errors import DuplicateKey, Problem
@@ -39,7 +39,7 @@ def _put_in_record_after_effect() -> None:
 def _put_in_record_before_effect() -> None:
     right = idempotency.once
 
-    def once(store: Store, keyed: Keyed, plan: Plan) -> Told:
+    def once(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:
         return _record_then_effect(store, keyed, plan) or right(store, keyed, plan)
 
     idempotency.once = once
@@ -50,7 +50,7 @@ def _put_in_version_by_value() -> None:
     versions.digest = lambda document: right(repr(_valued(bson.decode(document))).encode())
 
 
-def _effect_then_record(store: Store, keyed: Keyed, plan: Plan) -> Told:
+def _effect_then_record(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:
     """The effect is committed, then the record: a death in between forgets that it happened."""
     record = find_record(store.single, keyed.key)
     if record is not None and record.answer is not None:
@@ -65,7 +65,7 @@ def _effect_then_record(store: Store, keyed: Keyed, plan: Plan) -> Told:
     return _recorded(store, keyed, answer)
 
 
-def _record_then_effect(store: Store, keyed: Keyed, plan: Plan) -> Told | None:
+def _record_then_effect(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told | None:
     """The record is committed, then the effect: a death in between promises what never was.
 
     None where the answer cannot be told before the effect.
@@ -88,7 +88,7 @@ def _record_then_effect(store: Store, keyed: Keyed, plan: Plan) -> Told | None:
     return answer
 
 
-def _recorded(store: Store, keyed: Keyed, answer: Told) -> Told:
+def _recorded(store: Store, keyed: Keyed[Outcome], answer: Told) -> Told:
     try:
         store.single.insert(COLLECTION, keyed.record(answer))
     except DuplicateKey:
