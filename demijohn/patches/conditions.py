@@ -1,14 +1,15 @@
-"""The conditions of `$pull`: which elements of an array it takes out, by an allow-list.
+"""Conditions on documents and values, by an allow-list: those of `$pull`, and under every filter.
 
-A condition is a value that the element equals, operators on the element itself, or a query of the
-element's members (MongoDB manual, "$pull"). What runs code, reads other fields or costs more than
-it shows, such as `$where`, `$expr` and regular expressions, is not let through.
+A condition is a value that is equal, operators on the value itself, or a query of a document's
+members by their paths (MongoDB manual, "Query Predicates"). What runs code is not let through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
 from demijohn.formats.bson_values import BOOLEAN, REGEX, STRING, Node
 from demijohn.patches.faults import refusal
@@ -26,102 +27,129 @@ from demijohn.patches.operands import (
     parts_of,
 )
 
-MOST_CLAUSES = 100
-DEEPEST = 10
-"""Levels of conditions in one another."""
-_LOGICAL = frozenset(("$and", "$or", "$nor"))
+LOGICAL = frozenset(("$and", "$or", "$nor"))
 _MODULO_PARTS = 2
-_PATTERN = "Regular expressions are not let through here."
+
+Check: TypeAlias = "Callable[[Conditions, Node, Place, int], int]"
+"""Raises for an argument that its operator does not take, at this level; counts its clauses."""
 
 
-def check_condition(condition: Node, place: Place) -> None:
-    """Raise ForbiddenOperator for an operator that is not let through, InvalidPatch for the rest.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is let through, and how much of it.
 
-    A condition has at most 100 clauses, and at most 10 levels of conditions in one another.
+    `operators` are those on a value, `queries` those beside the paths of a document; `patterns`
+    says whether a regular expression may stand for a value.
     """
-    if _element(condition, place, 1) > MOST_CLAUSES:
-        raise refusal(f"A condition has at most {MOST_CLAUSES} clauses.", place)
 
+    most_clauses: int
+    deepest: int
+    """Levels of conditions in one another."""
+    operators: Mapping[str, Check] = field(default_factory=lambda: OPERATORS)
+    queries: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
+    pattern: Check | None = None
 
-def _element(node: Node, place: Place, level: int) -> int:
-    """A condition of an element; how many clauses it has."""
-    if not isinstance(node, dict):
-        _check_operand(node, place)
+    def check(self, condition: Node, place: Place) -> None:
+        """Raise ForbiddenOperator for what is not let through, InvalidPatch for the rest."""
+        self._count(self.element(condition, place, 1), place)
+
+    def check_query(self, query: Node, place: Place) -> None:
+        """The same for what can only be a query of a document's members, an empty one too."""
+        if not isinstance(query, dict):
+            raise refusal("A filter is an object.", place)
+        self._count(self._query(query, place, 1), place)
+
+    def element(self, node: Node, place: Place, level: int) -> int:
+        """A condition of a value that may be a document; how many clauses it has."""
+        if not isinstance(node, dict):
+            return self.operand(node, place)
+        if any(is_operator(key) and not self._is_query(key) for key in node):
+            return self.expression(node, place, level)
+        return self._query(node, place, level)
+
+    def expression(self, node: Mapping[str, Node], place: Place, level: int) -> int:
+        """Operators on one value; how many clauses they are."""
+        self._check_level(level, place)
+        clauses = 0
+        for key, child in node.items():
+            if key not in self.operators:
+                raise self._refuse(key, (*place, key))
+            clauses += self.operators[key](self, child, (*place, key), level + 1)
+        return clauses
+
+    def operand(self, node: Node, place: Place) -> int:
+        """A value to compare with."""
+        if is_kind(node, frozenset((REGEX,))):
+            if self.pattern is None:
+                raise forbidden("$regularExpression", self._all(), place)
+            return self.pattern(self, node, place, 0)
+        check_value(node, place)
         return 1
-    if any(is_operator(key) and key not in _LOGICAL for key in node):
-        return _expression(node, place, level)
-    return _query(node, place, level)
+
+    def _query(self, node: Mapping[str, Node], place: Place, level: int) -> int:
+        """A condition of a document's members, by their paths; how many clauses it has."""
+        self._check_level(level, place)
+        return sum(self._member(key, child, (*place, key), level) for key, child in node.items())
+
+    def _member(self, key: str, child: Node, place: Place, level: int) -> int:
+        if key in LOGICAL:
+            return self._alternatives(child, place, level)
+        if key in self.queries:
+            return self.queries[key](self, child, place, level + 1)
+        if is_operator(key):
+            raise self._refuse(key, place)
+        parts_of(key, place)
+        if isinstance(child, dict) and has_operators(child):
+            return self.expression(child, place, level + 1)
+        return self.operand(child, place)
+
+    def _alternatives(self, node: Node, place: Place, level: int) -> int:
+        queries = items(node, "The operator", place)
+        if not queries:
+            raise refusal("The operator takes an array of at least one condition.", place)
+        return sum(
+            self._query(_object(each, (*place, at)), (*place, at), level + 1)
+            for at, each in enumerate(queries)
+        )
+
+    def _is_query(self, key: str) -> bool:
+        return key in LOGICAL or key in self.queries
+
+    def _all(self) -> frozenset[str]:
+        return LOGICAL | self.operators.keys() | self.queries.keys()
+
+    def _refuse(self, key: str, place: Place) -> Exception:
+        if key in self._all() or not is_operator(key):
+            return refusal("Operators on a value and conditions on members do not mix.", place)
+        return forbidden(key, self._all(), place)
+
+    def _check_level(self, level: int, place: Place) -> None:
+        if level > self.deepest:
+            raise refusal(f"Conditions are nested deeper than {self.deepest} levels.", place)
+
+    def _count(self, clauses: int, place: Place) -> None:
+        if clauses > self.most_clauses:
+            raise refusal(f"A condition has at most {self.most_clauses} clauses.", place)
 
 
-def _query(node: Mapping[str, Node], place: Place, level: int) -> int:
-    """A condition of an element's members, by their paths; how many clauses it has."""
-    _check_level(level, place)
-    return sum(_member(key, child, (*place, key), level) for key, child in node.items())
+def _object(node: Node, place: Place) -> dict[str, Node]:
+    return members(node, "A condition", place)
 
 
-def _member(key: str, child: Node, place: Place, level: int) -> int:
-    if key in _LOGICAL:
-        return _alternatives(child, place, level)
-    if is_operator(key):
-        raise _refuse(key, place)
-    parts_of(key, place)
-    if isinstance(child, dict) and has_operators(child):
-        return _expression(child, place, level + 1)
-    _check_operand(child, place)
-    return 1
+def _operand(conditions: Conditions, node: Node, place: Place, _level: int) -> int:
+    return conditions.operand(node, place)
 
 
-def _alternatives(node: Node, place: Place, level: int) -> int:
-    queries = items(node, "The operator", place)
-    if not queries:
-        raise refusal("The operator takes an array of at least one condition.", place)
-    return sum(
-        _query(members(each, "A condition", (*place, at)), (*place, at), level + 1)
-        for at, each in enumerate(queries)
-    )
-
-
-def _expression(node: Mapping[str, Node], place: Place, level: int) -> int:
-    """Operators on one value; how many clauses they are."""
-    _check_level(level, place)
-    clauses = 0
-    for key, child in node.items():
-        if key not in _OPERATORS:
-            raise _refuse(key, (*place, key))
-        clauses += _OPERATORS[key](child, (*place, key), level + 1)
-    return clauses
-
-
-def _refuse(key: str, place: Place) -> Exception:
-    if key in _OPERATORS or key in _LOGICAL or not is_operator(key):
-        return refusal("Operators on a value and conditions on members do not mix.", place)
-    return forbidden(key, _OPERATORS.keys() | _LOGICAL, place)
-
-
-def _check_level(level: int, place: Place) -> None:
-    if level > DEEPEST:
-        raise refusal(f"Conditions are nested deeper than {DEEPEST} levels.", place)
-
-
-def _check_operand(node: Node, place: Place) -> None:
-    if is_kind(node, frozenset((REGEX,))):
-        raise forbidden("$regularExpression", _OPERATORS.keys() | _LOGICAL, place)
-    check_value(node, place)
-
-
-def _operand(node: Node, place: Place, _level: int) -> int:
-    _check_operand(node, place)
-    return 1
-
-
-def _operand_list(node: Node, place: Place, _level: int) -> int:
+def _operand_list(conditions: Conditions, node: Node, place: Place, _level: int) -> int:
     for at, each in enumerate(items(node, "The operator", place)):
-        _check_operand(each, (*place, at))
+        conditions.operand(each, (*place, at))
     return 1
 
 
-def _one_of(kinds: frozenset[int], what: str) -> Callable[[Node, Place, int], int]:
-    def check(node: Node, place: Place, _level: int) -> int:
+def one_of(kinds: frozenset[int], what: str) -> Check:
+    """The check of an argument that is of one of these types, which `what` names."""
+
+    def check(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
         if not is_kind(node, kinds):
             raise refusal(f"The operator takes {what}.", place)
         return 1
@@ -129,29 +157,31 @@ def _one_of(kinds: frozenset[int], what: str) -> Callable[[Node, Place, int], in
     return check
 
 
-def _type(node: Node, place: Place, _level: int) -> int:
+def _type(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
     for each in node if isinstance(node, list) else [node]:
         if not is_kind(each, NUMBERS | {STRING}):
             raise refusal("$type takes the name or the number of a type, or an array.", place)
     return 1
 
 
-def _modulo(node: Node, place: Place, _level: int) -> int:
+def _modulo(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
     numbers = items(node, "$mod", place)
     if len(numbers) != _MODULO_PARTS or not all(is_kind(each, NUMBERS) for each in numbers):
         raise refusal("$mod takes a divisor and a remainder.", place)
     return 1
 
 
-def _element_match(node: Node, place: Place, level: int) -> int:
-    return _element(members(node, "$elemMatch", place), place, level)
+def _element_match(conditions: Conditions, node: Node, place: Place, level: int) -> int:
+    return conditions.element(members(node, "$elemMatch", place), place, level)
 
 
-def _negation(node: Node, place: Place, level: int) -> int:
-    return _expression(members(node, "$not", place), place, level)
+def _negation(conditions: Conditions, node: Node, place: Place, level: int) -> int:
+    if is_kind(node, frozenset((REGEX,))):
+        return conditions.operand(node, place)
+    return conditions.expression(members(node, "$not", place), place, level)
 
 
-_OPERATORS: Mapping[str, Callable[[Node, Place, int], int]] = MappingProxyType(
+OPERATORS: Mapping[str, Check] = MappingProxyType(
     {
         "$eq": _operand,
         "$ne": _operand,
@@ -162,12 +192,14 @@ _OPERATORS: Mapping[str, Callable[[Node, Place, int], int]] = MappingProxyType(
         "$in": _operand_list,
         "$nin": _operand_list,
         "$all": _operand_list,
-        "$exists": _one_of(NUMBERS | {BOOLEAN}, "true or false"),
+        "$exists": one_of(NUMBERS | {BOOLEAN}, "true or false"),
         "$type": _type,
-        "$size": _one_of(INTEGERS, "a whole number"),
+        "$size": one_of(INTEGERS, "a whole number"),
         "$mod": _modulo,
         "$elemMatch": _element_match,
         "$not": _negation,
     }
 )
-"""By name: what checks an operator's argument, and counts its clauses."""
+"""By name: what checks the argument of an operator on a value."""
+PULL = Conditions(most_clauses=100, deepest=10)
+"""What `$pull` takes: regular expressions, which cost more than they show, are not among it."""

@@ -24,7 +24,7 @@ from demijohn.formats.bson_values import (
     to_python,
 )
 from demijohn.formats.json_faults import DEEP, LEVELS, is_deep
-from demijohn.patches.conditions import check_condition
+from demijohn.patches.conditions import PULL
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import (
     ALL_ELEMENTS,
@@ -210,7 +210,7 @@ def _is_direction(node: Node) -> bool:
 
 
 def _condition(operand: Node, place: Place, _parts: _Parts) -> None:
-    check_condition(operand, place)
+    PULL.check(operand, place)
 
 
 def _values(operand: Node, place: Place, parts: _Parts) -> None:

@@ -26,7 +26,8 @@ from demijohn.formats.id_values import LONGEST_ID, id_refusal
 from demijohn.formats.ids import from_segment, to_segment
 from demijohn.formats.json_faults import LEVELS, MOST_FAULTS
 from demijohn.formats.spelling import Spelling
-from demijohn.patches import conditions, json_patch, operators
+from demijohn.patches import json_patch, operators
+from demijohn.patches.conditions import LOGICAL, PULL
 from demijohn.settings import LARGEST_DOCUMENT, Settings
 from demijohn.store.by_value import LARGEST_COMPARED
 from demijohn.store.transaction import ATTEMPTS, PATIENCE
@@ -202,14 +203,14 @@ def test_every_operator_is_listed() -> None:
         "an update": set(operators._OPERATORS),
         "$push": set(operators._MODIFIERS),
         "$addToSet": {"$each"},
-        "the condition of `$pull`": conditions._OPERATORS.keys() | conditions._LOGICAL,
+        "the condition of `$pull`": PULL.operators.keys() | LOGICAL,
     }
 
 
 def test_the_bounds_are_those_of_the_code() -> None:
     """Each number of the table, and of the prose that says it again."""
     body = Settings.model_fields["max_body"].default
-    clauses = f"{conditions.MOST_CLAUSES}, in {conditions.DEEPEST} levels"
+    clauses = f"{PULL.most_clauses}, in {PULL.deepest} levels"
     most = f"{LARGEST_DOCUMENT // MIB} MiB"
 
     assert [cells[1] for cells in _table("documents.md", "Bound")] == [

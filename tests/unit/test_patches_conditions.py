@@ -9,12 +9,12 @@ import pytest
 
 from demijohn.errors import ForbiddenOperator, InvalidPatch
 from demijohn.formats.extended_in import parse_extended_value
-from demijohn.patches.conditions import check_condition
+from demijohn.patches.conditions import PULL
 
 
 def check(condition: Any) -> None:
     """Check a condition in Extended JSON."""
-    check_condition(parse_extended_value(json.dumps(condition).encode(), operators=True), ("c",))
+    PULL.check(parse_extended_value(json.dumps(condition).encode(), operators=True), ("c",))
 
 
 @pytest.mark.parametrize(
