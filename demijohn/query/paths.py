@@ -1,0 +1,32 @@
+"""Paths that a client names in a sort, a list of fields or a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from demijohn.errors import BadParameter, InvalidPatch
+from demijohn.patches.operands import parts_of
+
+LONGEST = 1_000
+"""Characters of a path."""
+
+
+def check_path(path: str, where: str) -> None:
+    """Raise BadParameter, by the name of the parameter, for what is no path of a field."""
+    try:
+        parts = parts_of(path, ())
+    except InvalidPatch as refused:
+        raise BadParameter(f"{where}: {refused.detail}") from refused
+    if len(path) > LONGEST or any(part.startswith("$") for part in parts):
+        raise BadParameter(
+            f"{where}: a path has at most {LONGEST:,} characters, and no part of it starts with $."
+        )
+
+
+def check_distinct(paths: Iterable[str], where: str) -> None:
+    """Raise BadParameter where one path is another, or lies inside another."""
+    ordered = sorted(paths, key=lambda path: path.split("."))
+    for one, other in pairwise(ordered):
+        if one == other or other.startswith(f"{one}."):
+            raise BadParameter(f"{where}: {other[:100]} is named twice, or lies inside another.")
