@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bson import ObjectId
 
 from demijohn.documents.change import Changed, Plan, Step
-from demijohn.errors import DuplicateKey, OutcomeUnknown
+from demijohn.errors import DuplicateKey, OutcomeUnknown, Problem
 from demijohn.formats.bson_values import OBJECT_ID, Value
 from demijohn.formats.spelling import Draft
 from demijohn.store.commands import Attempt
@@ -44,12 +44,22 @@ def insert_one(store: Store, insertion: Insertion) -> Changed:
     try:
         store.single.insert(insertion.collection, document)
     except DuplicateKey as problem:
-        if insertion.draft.id is None and problem.extra.get("fields") == ["_id"]:
-            # Nobody else has made that id: the driver has sent the insert a second time, to a
-            # server that no longer knew of the first.
-            raise OutcomeUnknown("The write was sent twice, and may have happened.") from problem
+        doubt = sent_twice(problem) if insertion.draft.id is None else None
+        if doubt is not None:
+            raise doubt from problem
         raise
     return Changed(None, document)
+
+
+def sent_twice(problem: Problem) -> OutcomeUnknown | None:
+    """What it means that an id which the service has made is there; None for another problem.
+
+    Nobody else has made that id: the driver has sent the insert a second time, to a server that no
+    longer knew of the first.
+    """
+    if isinstance(problem, DuplicateKey) and problem.extra.get("fields") == ["_id"]:
+        return OutcomeUnknown("The write was sent twice, and may have happened.")
+    return None
 
 
 def inserted(insertion: Insertion) -> Plan:

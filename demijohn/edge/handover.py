@@ -48,6 +48,11 @@ class Upload(Protocol):
         """Whether the body is read as Extended JSON, which takes more memory."""
         ...
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and are not done with."""
+        ...
+
     def feed(self, chunk: bytes) -> None:
         """Keep what has come. Quick: it may be called on the event loop."""
         ...

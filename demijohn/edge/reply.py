@@ -41,7 +41,7 @@ def problem_reply(problem: Problem, context: Context) -> Reply:
     headers = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store"), *problem.headers]
     if problem.retry_after is not None:
         headers.append(("Retry-After", str(problem.retry_after)))
-    return Reply(problem.status, tuple(headers), _dump(body), problem.code)
+    return Reply(problem.status, tuple(headers), dump(body), problem.code)
 
 
 def json_reply(status: int, value: object) -> Reply:
@@ -50,7 +50,8 @@ def json_reply(status: int, value: object) -> Reply:
     return Reply(status, headers, orjson.dumps(value) + b"\n")
 
 
-def _dump(body: dict[str, object]) -> bytes:
+def dump(body: dict[str, object]) -> bytes:
+    """The text of an answer's body, with a newline at its end."""
     try:
         return orjson.dumps(body) + b"\n"
     except TypeError:

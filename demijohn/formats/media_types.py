@@ -12,6 +12,8 @@ JSON_PATCH = "application/json-patch+json"
 """RFC 6902, values in plain JSON."""
 UPDATE = "application/vnd.mongodb.update+json"
 """MongoDB's update operators, values in Extended JSON."""
+NDJSON = "application/x-ndjson"
+"""Documents in plain JSON, one a line; with a `mode` in Extended JSON."""
 
 DOCUMENTS = (PLAIN, EXTENDED)
 READ_AS_EXTENDED = frozenset((EXTENDED, UPDATE))

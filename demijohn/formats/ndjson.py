@@ -37,6 +37,11 @@ class Lines:
         self._is_ended = False
         self._is_skipping = False
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept and not given yet."""
+        return len(self._data) - self._at
+
     def feed(self, chunk: bytes) -> None:
         """Keep what has come."""
         del self._data[: self._at]

@@ -8,22 +8,25 @@ its own when the client has taken the one before, so that a slow client holds no
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from demijohn.edge.context import CONTEXT, PROBLEM, ROUTE, Context
 from demijohn.edge.entrance import NO_ROUTE
 from demijohn.front.threads import Threads
 
+T = TypeVar("T")
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 _OWN_VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 _DROPPED = frozenset({b"transfer-encoding", b"content-length", b"connection", b"upgrade"})
 """What is between the client and the shell: the body has been read, its real length counts."""
+NO_SLOTS: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,21 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    rest: Chunks | None
+    rest: Rest | None
     route: str
     problem: str | None
+
+
+class Rest(Protocol):
+    """What follows the first chunk of a streamed answer."""
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None after the last. What it raises cuts the answer."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the stream holds; called once, whatever has happened."""
+        ...
 
 
 class Chunks:
@@ -67,12 +82,25 @@ class Bridge:
         self._threads = threads
 
     async def answer(
-        self, scope: dict[str, Any], body: bytes, context: Context, patience: float
+        self,
+        scope: dict[str, Any],
+        body: bytes,
+        context: Context,
+        patience: float,
+        slots: Mapping[str, object] = NO_SLOTS,
     ) -> Answer:
-        """The application's answer. Raises Overloaded where no thread was free in `patience` s."""
+        """The application's answer. Raises Overloaded where no thread was free in `patience` s.
+
+        `slots` are put into the environ, for what the application may hand over.
+        """
         environ = _environ(scope, body)
         environ[CONTEXT] = context
+        environ.update(slots)
         return await self._threads.run(partial(self._call, environ), patience)
+
+    async def hop(self, work: Callable[[], T]) -> T:
+        """Run a part of something begun in one of the application's threads."""
+        return await self._threads.run(work)
 
     def _call(self, environ: Environ) -> Answer:
         start = _Start()

@@ -30,7 +30,7 @@ class Gate:
 
     @asynccontextmanager
     async def passing(
-        self, size: int, timeout: float, *, extended: bool = False
+        self, size: int, timeout: float | None, *, extended: bool = False
     ) -> AsyncIterator[None]:
         """Hold room for a body of `size` bytes; raises Overloaded after `timeout` seconds."""
         if size <= SMALL:
@@ -45,7 +45,7 @@ class Gate:
             self._free += size
             self._admit()
 
-    async def _enter(self, size: int, timeout: float) -> None:
+    async def _enter(self, size: int, timeout: float | None) -> None:
         entry = (size, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._admit()

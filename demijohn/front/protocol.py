@@ -236,6 +236,14 @@ class Connection(HttpToolsProtocol):
         """Whether the client has closed its side: what has not come by now never will."""
         return self._has_ended
 
+    def forgive_framing(self) -> None:
+        """Begin anew to count what chunked coding adds: the body has no bound, each piece has."""
+        self._overhead = 0
+
+    def has_unsent(self) -> bool:
+        """Whether something was written that the kernel has not taken yet."""
+        return bool(self.transport.get_write_buffer_size())
+
     def is_gone(self) -> bool:
         """Whether the client has left or is being left."""
         return self.transport.is_closing()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from demijohn.edge.context import Admission, Context
 from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
+from demijohn.edge.handover import UPLOAD, Slot, Upload
 from demijohn.edge.operations import Operations
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import (
@@ -25,10 +27,11 @@ from demijohn.errors import (
 )
 from demijohn.formats.media_types import READ_AS_EXTENDED
 from demijohn.front.body import BodyReader
-from demijohn.front.bridge import Answer, Bridge, Chunks
+from demijohn.front.bridge import Answer, Bridge, Rest
 from demijohn.front.exchange import ClientGone, Exchange
 from demijohn.front.gate import Gate
 from demijohn.front.protocol import CONNECTION
+from demijohn.front.upload import Uploads, is_upload
 from demijohn.settings import Settings
 
 Scope = dict[str, Any]
@@ -58,6 +61,7 @@ class Shell:
         self._bridge = bridge
         self._bodies = BodyReader(settings)
         self._gate = Gate(int(settings.max_body))
+        self._uploads = Uploads(settings, bridge, self._gate, self._bodies.held)
         self._management_port = management_port
         self.in_flight = 0
         self.streams = 0
@@ -124,19 +128,41 @@ class Shell:
         return await loop.run_in_executor(None, self._operations.probe, context.path)
 
     async def _pass_on(self, request: _Request) -> Answer:
-        """Read the body and let the application answer."""
+        """Let the application answer: to the body, or with what drives a stream."""
+        if is_upload(request.context.method, request.headers.get(b"content-type", b"")):
+            answer = await self._begin_upload(request)
+        else:
+            answer = await self._answer_body(request)
+        if answer.rest is not None and self.streams >= self._settings.max_streams:
+            await answer.rest.close()
+            raise Overloaded("Too many answers are being streamed.")
+        return answer
+
+    async def _answer_body(self, request: _Request) -> Answer:
         body = await self._read_body(request)
         patience = self._settings.queue_timeout
         try:
             extended = _is_extended(request.headers)
             async with self._gate.passing(len(body), patience, extended=extended):
-                answer = await self._bridge.answer(request.scope, body, request.context, patience)
+                return await self._bridge.answer(request.scope, body, request.context, patience)
         finally:
             self._bodies.held.give_back(len(body))
-        if answer.rest is not None and self.streams >= self._settings.max_streams:
-            await answer.rest.close()
-            raise Overloaded("Too many answers are being streamed.")
-        return answer
+
+    async def _begin_upload(self, request: _Request) -> Answer:
+        """Let the application refuse the upload, or else read its beginning."""
+        slot: Slot[Upload] = Slot()
+        patience = self._settings.queue_timeout
+        answer = await self._bridge.answer(
+            request.scope, b"", request.context, patience, {UPLOAD: slot}
+        )
+        if slot.taken is None:
+            return answer
+        # The head goes out behind the first bytes, before which a client may wait for a 100.
+        intake = self._uploads.begin(slot.taken, request.receive, request.scope[CONNECTION])
+        await intake.read(has_body=request.has_body)
+        request.body_is_read = True
+        headers = [each for each in answer.headers if each[0].lower() != "content-length"]
+        return replace(answer, headers=headers, rest=intake)
 
     async def _read_body(self, request: _Request) -> bytes:
         if not request.has_body:
@@ -177,7 +203,7 @@ class Shell:
             await exchange.part(b"", more=False)
 
     async def _send_stream(
-        self, answer: Answer, rest: Chunks, context: Context, exchange: Exchange
+        self, answer: Answer, rest: Rest, context: Context, exchange: Exchange
     ) -> None:
         """Send an answer chunk by chunk; whatever fails half-way cuts the connection."""
         self.streams += 1
@@ -208,7 +234,7 @@ class Shell:
         self._entrance.record(context, outcome)
 
 
-async def _send_chunks(first: bytes, rest: Chunks, exchange: Exchange) -> None:
+async def _send_chunks(first: bytes, rest: Rest, exchange: Exchange) -> None:
     chunk: bytes | None = first
     while chunk is not None:
         await exchange.part(chunk, more=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from flask import Response
 
-from demijohn.documents.change import Changed
+from demijohn.documents.change import Changed, Outcome
 from demijohn.documents.idempotency import Keyed
 from demijohn.documents.ids import id_of
 from demijohn.documents.records import Headers, Key, Told
@@ -23,7 +24,16 @@ OK, CREATED, NO_CONTENT, NOT_MODIFIED = 200, 201, 204, 304
 VARY = ("Vary", "Accept")
 PRIVATE = ("Cache-Control", "private, no-cache")
 """A copy may be kept by the client alone, who asks each time whether it is good."""
+Outcome_contra = TypeVar("Outcome_contra", contravariant=True)
 _OF_THE_BODY = ("Content-Type", "Preference-Applied")
+
+
+class Tells(Protocol[Outcome_contra]):
+    """Tells what has come of a request."""
+
+    def tell(self, outcome: Outcome_contra, /) -> Told:
+        """Its answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ def minimal(answer: Told) -> Told:
     return replace(answer, status=status, headers=(*headers, applied), body=b"")
 
 
-def keyed(services: Services, key: Key | None, teller: Teller) -> Keyed[Changed] | None:
+def keyed(services: Services, key: Key | None, teller: Tells[Outcome]) -> Keyed[Outcome] | None:
     """A request with a key, and how its outcome is told; None without a key."""
     return None if key is None else Keyed(key, teller.tell, _refuse, services.clock)
 

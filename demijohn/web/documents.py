@@ -18,7 +18,9 @@ from demijohn.documents.replace import check_put, put_one, replaced
 from demijohn.errors import BadParameter
 from demijohn.formats import media_types
 from demijohn.formats.ids import from_segment
+from demijohn.formats.json_array import is_array
 from demijohn.formats.spelling import Draft, read_draft
+from demijohn.web import bulk
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
 from demijohn.web.negotiation import read_asked, read_key, refuse_conditions
@@ -49,11 +51,15 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def create(services: Services, collection: str) -> Response:
-    """Keep one object: 201 and where it is."""
+    """Keep one object, 201 and where it is; or each of an array's, or of NDJSON."""
     check_collection(collection)
     refuse_parameters()
     refuse_conditions()
-    body = read_body(*media_types.DOCUMENTS)
+    if request.mimetype == media_types.NDJSON:
+        return bulk.upload(services, collection)
+    body = read_body(*bulk.POSTED)
+    if is_array(body):
+        return bulk.create_many(services, collection, body)
     return insert(services, _teller(services, collection), body)
 
 

@@ -34,7 +34,7 @@ def read_body(*media_types: str) -> bytes:
     Raises UnsupportedMediaType, TooLarge, IncompleteBody. Under the shell the body has already
     been read, under its own deadline; under another WSGI server it is read here.
     """
-    _require_json(media_types)
+    require_media(*media_types)
     try:
         body = request.get_data(cache=False)
         is_longer = request.content_length is None and _goes_on_past(len(body))
@@ -55,7 +55,8 @@ def _goes_on_past(length: int) -> bool:
     return length == request.max_content_length and bool(request.environ["wsgi.input"].read(1))
 
 
-def _require_json(media_types: tuple[str, ...]) -> None:
+def require_media(*media_types: str) -> None:
+    """Raise UnsupportedMediaType where the body is of none of these kinds of JSON, or encoded."""
     if request.mimetype not in media_types:
         given = f"not {request.mimetype[:100]}" if request.mimetype else "and says nothing"
         # Accept-Patch (RFC 5789) and Accept-Post say it to programs; this one says it to both.
