@@ -41,6 +41,9 @@ _UNTAKEN = frozenset({2, 22, 52, 53, 54, 55, 66})
 """BadValue, InvalidBSON: the embedded database knows no dates outside the years 1 to 9999.
 DollarPrefixedFieldName, InvalidDBRef and their kin: older servers take no odd references.
 ImmutableField: to the embedded database a NaN is no equal of itself, as an id either."""
+_UNINDEXED = frozenset({171, 16755, 16766})
+"""CannotIndexParallelArrays, no geometry under 2dsphere, an array under hashed: an index cannot
+hold the document."""
 _DUPLICATE = frozenset({11000, 11001, 12582})
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _STEPPING_DOWN = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
@@ -72,7 +75,7 @@ _UNFIT = {
 }
 """Update operators that do not fit the document as it is: BadValue, FailedToParse, TypeMismatch,
 Overflow, PathNotViable, ConflictingUpdateOperators and their kin; in our words."""
-_INDEX_UNFIT = frozenset({2, 9, 13, 14, 67, 72, 197, 201})
+_INDEX_UNFIT = frozenset({2, 9, 14, 67, 72, 197, 201}) | _UNINDEXED
 """BadValue, CannotCreateIndex, InvalidOptions, InvalidIndexSpecificationOption and their kin."""
 _CURSOR_GONE = frozenset({43, 237, 11601})
 """CursorNotFound, CursorKilled, Interrupted: a stream that rested too long, or was ended there."""
@@ -208,6 +211,9 @@ def untaken(code: int | None) -> InvalidDocument | None:
     if code == _VALIDATION:
         fault = Fault("", "the collection's own validator in the database refuses it")
         return InvalidDocument("The document does not fit its collection.", faults=(fault,))
+    if code in _UNINDEXED:
+        fault = Fault("", "an index of the collection cannot hold what the document has there")
+        return InvalidDocument("The document does not fit an index.", faults=(fault,))
     return None
 
 

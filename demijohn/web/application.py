@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from demijohn.edge.context import ROUTE
-from demijohn.web import data, docs, documents, home, operations, problems
+from demijohn.web import data, docs, documents, home, indexes, operations, problems
 from demijohn.web.edge import Edge
 from demijohn.web.openapi.route import publish
 from demijohn.web.services import Services
@@ -24,6 +24,7 @@ def create_application(services: Services) -> Flask:
     app.register_blueprint(home.blueprint())
     app.register_blueprint(data.blueprint(services))
     app.register_blueprint(documents.blueprint(services))
+    app.register_blueprint(indexes.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
     app.register_blueprint(docs.blueprint())
     publish(app)

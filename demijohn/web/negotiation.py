@@ -10,7 +10,7 @@ from werkzeug.http import parse_list_header
 
 from demijohn.documents.records import Key, make_key
 from demijohn.documents.versions import Condition, parse_tags
-from demijohn.errors import BadParameter, NotAcceptable
+from demijohn.errors import BadParameter, IdempotencyUnsupported, NotAcceptable
 from demijohn.formats import media_types
 from demijohn.formats.spelling import Spelling
 from demijohn.web.requests import best_accepted
@@ -53,6 +53,12 @@ def refuse_conditions() -> None:
     for name in ("If-Match", "If-None-Match"):
         if name in request.headers:
             raise BadParameter(f"{name} is for one document; a collection has no version.")
+
+
+def refuse_key(reason: str) -> None:
+    """Raise IdempotencyUnsupported for a key where it cannot be honoured, and why."""
+    if "Idempotency-Key" in request.headers:
+        raise IdempotencyUnsupported(reason)
 
 
 def read_key(body: bytes) -> Key | None:

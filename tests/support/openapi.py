@@ -15,6 +15,8 @@ from urllib3 import HTTPHeaderDict
 Json = dict[str, Any]
 
 PROBLEM = "application/problem+json"
+REST = {"{id}", "{index}", "{path}"}
+"""Parameters that are the rest of their path, slashes too."""
 MINIMAL = "return=minimal"
 OF_HTTP = {
     *("connection", "content-length", "content-type", "date"),
@@ -141,7 +143,7 @@ class Description:
 def _pattern(template: str) -> str:
     parts = re.split(r"(\{\w+\})", template)
     return "".join(
-        (".*" if part == "{id}" else "[^/]+") if part.startswith("{") else re.escape(part)
+        (".*" if part in REST else "[^/]+") if part.startswith("{") else re.escape(part)
         for part in parts
     )
 

@@ -10,7 +10,7 @@ from bson.errors import InvalidDocument as InvalidBson
 from pymongo import errors as driver
 
 from demijohn.errors import InternalError, Problem
-from demijohn.store.failures import translate, translated, unfit_update, untaken
+from demijohn.store.failures import translate, translated, unfit_index, unfit_update, untaken
 
 FORESEEN = {
     driver.AutoReconnect: ("database-unavailable", "outcome-unknown"),
@@ -152,11 +152,20 @@ def test_a_second_attempt_that_was_not_sent(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_document_that_is_not_taken() -> None:
     """Values that the server has no room for, and its own validator, are the document's fault."""
-    for code in (2, 22, 52, 66, 121):
+    for code in (2, 22, 52, 66, 121, 171, 16755, 16766):
         problem = untaken(code)
         assert problem is not None
         assert problem.code == "invalid-document"
     assert untaken(13) is None
+
+
+def test_an_index_that_is_not_made() -> None:
+    """What the server refuses of an index is the index's fault; a lack of rights is not."""
+    for code in (67, 72, 171, 197):
+        problem = unfit_index(code)
+        assert problem is not None
+        assert (problem.status, problem.code) == (422, "invalid-index")
+    assert unfit_index(13) is None
 
 
 def test_an_update_that_does_not_fit() -> None:

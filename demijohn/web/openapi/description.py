@@ -39,6 +39,7 @@ _INFO: Json = {
 _TAGS = {
     "guide": "The routes of the guide that the service grew from.",
     "documents": "One document's whole life.",
+    "collections": "Many documents: their collections and indexes, and what is made of them.",
     "operations": "For operators, and for clients that are puzzled.",
 }
 

@@ -19,6 +19,8 @@ from demijohn.errors import (
     IncompleteBody,
     InternalError,
     InvalidDocument,
+    InvalidFilter,
+    InvalidIndex,
     InvalidPatch,
     MalformedJson,
     MethodNotAllowed,
@@ -94,6 +96,8 @@ _MAY_HAVE: dict[type[Problem], dict[str, Schema]] = {
     DuplicateKey: {"errors": _FAULTS},
     ForbiddenOperator: {"errors": _FAULTS},
     InvalidDocument: {"errors": _FAULTS},
+    InvalidFilter: {"errors": _FAULTS},
+    InvalidIndex: {"errors": _FAULTS},
     InvalidPatch: {"errors": _FAULTS, "operation": _STEP},
     TooLarge: {"errors": _FAULTS, "operation": _STEP},
 }

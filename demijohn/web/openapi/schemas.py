@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from demijohn.web.openapi.operation import Schema
 from demijohn.web.openapi.schemas_extended import EXTENDED
+from demijohn.web.openapi.schemas_indexes import INDEXES
 from demijohn.web.openapi.schemas_patch import PATCHES
 from demijohn.web.openapi.vocabulary import map_of, ref
 
@@ -51,5 +52,6 @@ SHARED: dict[str, Schema] = {
         "examples": [{"name": "Ada", "born": 1815}],
     },
     **EXTENDED,
+    **INDEXES,
     **PATCHES,
 }
