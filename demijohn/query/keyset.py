@@ -7,6 +7,10 @@ comes later (MongoDB manual, "Comparison/Sort Order"), since `$gt` and its kin m
 own type bracket alone. Each range is a conjunction, whose bounds an index finds at once; an `$or`
 of them would have the database look through what came before. The ranges do not overlap, so that a
 document which does not change is in exactly one of them, whatever others do in the meantime.
+
+An array stands where one of its elements does, and the empty array below null: a range meets it by
+the same conditions, and the page that it is on is refused. The one array that no range may meet is
+that which holds nothing but arrays: `$type: "array"` would find it, and read the whole index.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from demijohn.formats.bson_values import (
     DOUBLE,
     INT32,
     INT64,
+    INT64_BYTES,
+    LENGTH,
     MAX_KEY,
     MIN_KEY,
     NULL,
@@ -41,17 +47,16 @@ from demijohn.formats.bson_values import (
 from demijohn.formats.extended_types import string
 from demijohn.query.cursor import Position
 from demijohn.query.filters import Filter, all_of
-from demijohn.query.sort import ASCENDING, Sort
+from demijohn.query.sort import ASCENDING, ID, Sort
 
-_TYPES = (
-    *("minKey", "null", "number", "string", "symbol", "object", "binData", "objectId", "bool"),
-    *("date", "timestamp", "regex", "dbPointer", "javascript", "javascriptWithScope", "maxKey"),
+_ABOVE_NULL = (
+    *("number", "string", "symbol", "object", "binData", "objectId", "bool", "date", "timestamp"),
+    *("regex", "dbPointer", "javascript", "javascriptWithScope", "maxKey"),
 )
-"""Names of types in their order."""
+"""Names of the types above null, in their order."""
+_BELOW_NULL = ("minKey", "undefined")
 _NAMES = MappingProxyType(
     {
-        MIN_KEY: "minKey",
-        NULL: "null",
         INT32: "number",
         INT64: "number",
         DOUBLE: "number",
@@ -66,13 +71,21 @@ _NAMES = MappingProxyType(
         MAX_KEY: "maxKey",
     }
 )
-_ALONE = frozenset((MIN_KEY, NULL, MAX_KEY))
-"""Types with one value."""
-_NULL, _MIN = Value(NULL, b""), Value(MIN_KEY, b"")
+_NULL, _MIN, _MAX = Value(NULL, b""), Value(MIN_KEY, b""), Value(MAX_KEY, b"")
 _NAN, _LEAST = from_python(math.nan), from_python(-math.inf)
-_ARRAY: Node = {"$type": string("array")}
-"""An array stands where one of its elements does; a page that meets one is refused, and so no range
-may pass over it."""
+_EMPTY: Node = []
+_YEAR_1 = -62_135_596_800_000
+"""Milliseconds from 1970 to the first date that the embedded database knows."""
+_LEAST_VALUES = (
+    _LEAST,
+    string(""),
+    Value(BINARY, LENGTH.pack(0) + b"\0"),
+    Value(OBJECT_ID, bytes(12)),
+    Value(BOOLEAN, b"\0"),
+    Value(DATE, INT64_BYTES.pack(_YEAR_1)),
+    Value(TIMESTAMP, bytes(8)),
+)
+"""The least value of each type that is common in a sort, or almost."""
 
 
 def after(position: Position, sort: Sort) -> Iterator[Filter]:
@@ -80,60 +93,88 @@ def after(position: Position, sort: Sort) -> Iterator[Filter]:
     keys = list(zip(sort.keys, position.values, strict=True))
     while keys:
         (path, direction), value = keys.pop()
-        same = [_condition(each, {"$eq": equal}) for (each, _), equal in keys]
-        for later in _later(value, direction):
-            yield all_of(*same, _condition(path, later))
+        same = [_equal(each, equal) for (each, _), equal in keys]
+        later = _greater if direction == ASCENDING else _less
+        for range_ in later(path, value):
+            yield all_of(*same, range_)
 
 
-def _condition(path: str, condition: Node) -> Filter:
-    return Filter(encode({path: condition}))
+def _on(path: str, *conditions: Node) -> Filter:
+    return all_of(*(Filter(encode({path: condition})) for condition in conditions))
 
 
-def _later(value: Value, direction: int) -> Iterator[Node]:
-    """Conditions for what is later than a value, in their order."""
-    if direction == ASCENDING:
-        yield from _greater(value)
-    else:
-        yield from _less(value)
+def _equal(path: str, value: Value) -> Filter:
+    return _absent(path) if value == _NULL else _on(path, {"$eq": value})
 
 
-def _greater(value: Value) -> Iterator[Node]:
+def _greater(path: str, value: Value) -> Iterator[Filter]:
+    """What comes after a value, ascending."""
+    if value == _MIN:
+        if path != ID:
+            yield _on(path, {"$eq": _EMPTY})
+            yield _of_types(path, ("undefined",))
+        yield _absent(path)
+    if value in (_MIN, _NULL):
+        yield _of_types(path, _ABOVE_NULL)
+        return
     if _is_nan(value):
         # The least of the numbers, but to `$gt` no number at all.
-        yield {"$gte": _LEAST}
-    elif value.kind not in _ALONE:
-        yield {"$gt": value}
-    if value.kind == MIN_KEY:
-        yield {"$eq": _NULL}
-    at = max(_TYPES.index(_NAMES[value.kind]), _TYPES.index("null"))
-    yield _of_types(_TYPES[_last_of_bracket(at) + 1 :])
+        yield _on(path, {"$gte": _LEAST})
+    elif value != _MAX:
+        yield _on(path, {"$gt": value})
+    above = _ABOVE_NULL[_ABOVE_NULL.index(_NAMES[value.kind]) + 1 :]
+    if _NAMES[value.kind] == "string":
+        above = above[1:]  # a symbol compares with a string
+    if above:
+        yield _of_types(path, above)
 
 
-def _less(value: Value) -> Iterator[Node]:
-    """As `_greater`; a missing field is null here too, which `$type` does not know."""
-    is_number = _NAMES[value.kind] == "number"
-    if value.kind not in _ALONE and not _is_nan(value):
-        yield {"$lt": value}
-    below = _TYPES[_TYPES.index("number") : _TYPES.index(_NAMES[value.kind])]
-    rest = [_NULL, _MIN] if value.kind != NULL else [_MIN]
-    if value.kind == MIN_KEY:
+def _less(path: str, value: Value) -> Iterator[Filter]:
+    """What comes after a value, descending."""
+    if value == _MIN:
         return
-    if below:
-        yield _of_types(below)
-    elif is_number and not _is_nan(value):
-        rest = [_NAN, *rest]
-    yield {"$in": list(rest)}
-    if not below:
-        yield _ARRAY
+    single = [] if value == _NULL else [_NULL]
+    if value != _NULL:
+        is_nan = _is_nan(value)
+        if value != _MAX and not is_nan:
+            yield _on(path, {"$lt": value})
+        below = _ABOVE_NULL[: _ABOVE_NULL.index(_NAMES[value.kind])]
+        if below:
+            yield _of_types(path, below)
+        elif not is_nan:
+            single = [_NAN, _NULL]  # to `$lt` NaN is no number
+    yield from _lowest(path, single)
 
 
-def _last_of_bracket(at: int) -> int:
-    """Strings and symbols compare with each other."""
-    return at + 1 if _TYPES[at] == "string" else at
+def _lowest(path: str, single: list[Value]) -> Iterator[Filter]:
+    """These values, of which null is the last if it is among them, and what stands below null."""
+    if _NULL in single and "." in path:
+        if single[:-1]:
+            yield _on(path, {"$eq": single[0]})
+        yield _absent(path)
+        single = []
+    below: list[Node] = [_MIN] if path == ID else [_EMPTY, _MIN]
+    yield _on(path, {"$in": [*single, *below]})
+    if path != ID:
+        yield _of_types(path, ("undefined",))
 
 
-def _of_types(names: tuple[str, ...]) -> Node:
-    return {"$type": [string(name) for name in (*names, "array")]}
+def _absent(path: str) -> Filter:
+    """What stands where null does: null itself, or no value at the path.
+
+    That may be because an array on the way has no object in it. MongoDB sorts such a document as
+    one without the field, but `{"a.b": null}` does not meet it; so here all else is excluded, first
+    by type, and then, for bounds that an index can use, by value.
+    """
+    if "." not in path:
+        return _on(path, {"$eq": _NULL})
+    others: Node = [string(name) for name in (*_BELOW_NULL, *_ABOVE_NULL)]
+    bounds: list[Node] = [{"$not": {"$gte": least}} for least in _LEAST_VALUES]
+    return _on(path, {"$not": {"$type": others}}, *bounds)
+
+
+def _of_types(path: str, names: tuple[str, ...]) -> Filter:
+    return _on(path, {"$type": [string(name) for name in names]})
 
 
 def _is_nan(value: Value) -> bool:
