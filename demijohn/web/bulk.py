@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -115,7 +116,7 @@ def upload(services: Services, collection: str) -> Response:
     )
     slot: Slot[Upload] | None = request.environ.get(UPLOAD)
     if slot is None:
-        request.max_content_length = None
+        request.max_content_length = sys.maxsize  # None would mean the application's own bound
         return Response(_drive(intake, request.stream), content_type=media_types.NDJSON)
     slot.taken = intake
     return Response(content_type=media_types.NDJSON)

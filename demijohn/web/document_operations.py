@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from demijohn.errors import (
     ForbiddenOperator,
+    IdempotencyUnsupported,
     InvalidPatch,
     NeedsReplicaSet,
     NotFound,
     PreconditionFailed,
 )
 from demijohn.formats import media_types
-from demijohn.web.openapi.headers import APPLIED, LOCATION, PRIVATE, REPLAYED, VARY, VERSION
+from demijohn.web.openapi.headers import (
+    APPLIED,
+    LOCATION,
+    NO_STORE,
+    PRIVATE,
+    REPLAYED,
+    VARY,
+    VERSION,
+    optional,
+)
 from demijohn.web.openapi.operation import Answer, Body, Link, Operation, Parameter, Schema
 from demijohn.web.openapi.problems import READING, STORING, WRITING
 from demijohn.web.openapi.vocabulary import ref
@@ -102,26 +112,46 @@ _ITSELF = _links("$request.path.id")
 _BY_ITS_ID = _links("$response.body#/_id")
 """Right for an ObjectId and for a string that stands for itself; `Location` is right for all."""
 
+_REPORT = {media_types.PLAIN: ref("Inserted"), media_types.EXTENDED: ref("Inserted")}
+_ONE_OR_MANY: dict[str, Schema] = {
+    kind: {"anyOf": [one, {"type": "array", "items": one}]} for kind, one in _DRAFTS.items()
+}
 CREATE = Operation(
     id="createDocument",
     tag="documents",
-    summary="Keep a document",
+    summary="Keep one document, or many",
     description=(
-        "Inserts one object. It has been written to the journals of a majority of the database's "
-        "members when the answer comes, as after every write."
+        "Inserts one object, each of an array, or each of an upload of NDJSON. It has been written "
+        "to the journals of a majority of the database's members when the answer comes, as after "
+        "every write. Of many, each is tried: one that is refused stops no other. An upload may be "
+        "of any length, and is answered while it is sent; it takes no `Idempotency-Key`."
     ),
     parameters=(COLLECTION, *_WRITE),
-    body=Body("The document.", _DRAFTS),
+    body=Body(
+        "The document or the documents.",
+        {**_ONE_OR_MANY, media_types.NDJSON: ref("NdjsonDocuments")},
+    ),
     answers=(
         Answer(
+            200,
+            "The upload is being read, whatever becomes of it; the last line tells.",
+            {media_types.NDJSON: ref("NdjsonOutcome")},
+        ),
+        Answer(
             201,
-            "It is kept; `Location` says where. Empty with `Prefer: return=minimal`.",
-            _SPELLINGS,
-            (LOCATION, *_STORED),
+            (
+                "It is kept; `Location` says where. Or every document of the array is. Empty with "
+                "`Prefer: return=minimal`."
+            ),
+            {kind: {"anyOf": [ref("Inserted"), one]} for kind, one in _SPELLINGS.items()},
+            (*map(optional, (LOCATION, VERSION)), VARY, PRIVATE, REPLAYED, APPLIED),
             _BY_ITS_ID,
         ),
+        Answer(207, "Some of the array's are kept.", _REPORT, (VARY, NO_STORE, REPLAYED)),
+        Answer(409, "All of the array's are there already.", _REPORT, (VARY, NO_STORE, REPLAYED)),
+        Answer(422, "None of the array's can be kept.", _REPORT, (VARY, NO_STORE, REPLAYED)),
     ),
-    problems=STORING,
+    problems=(*STORING, IdempotencyUnsupported, NeedsReplicaSet),
 )
 READ = Operation(
     id="readDocument",

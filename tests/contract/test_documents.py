@@ -222,7 +222,7 @@ def test_no_answer_could_be_accepted(api: Api, things: Things) -> None:
     assert lying_in(things) == [raw]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-ndjson", "application/xml"])
+@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-json", "application/xml"])
 def test_no_other_media_type_is_read(api: Api, things: Things, kind: str) -> None:
     """415 for POST, PUT and PATCH of what is not JSON by its own word; it names what is read."""
     raw = keep(things, {"_id": "one"})
@@ -263,10 +263,10 @@ def test_a_body_that_is_no_document(api: Api, things: Things) -> None:
     """POST and PUT refuse it in both spellings, and change nothing."""
     raw = keep(things, {"_id": "one"})
     for (body, status, code), kind in product(NO_DOCUMENTS, ("application/json", EJSON)):
-        for answer in (
-            api.post(body, THINGS, Content_Type=kind),
-            api.put(ONE, body, Content_Type=kind),
-        ):
+        answers = [api.put(ONE, body, Content_Type=kind)]
+        if not body.startswith("["):  # which is many documents to POST
+            answers.append(api.post(body, THINGS, Content_Type=kind))
+        for answer in answers:
             assert (answer.status, answer.problem()) == (status, code), (kind, body)
     assert lying_in(things) == [raw]
 

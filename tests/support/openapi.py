@@ -118,7 +118,8 @@ class Description:
         media_type = headers.get("Content-Type", "").partition(";")[0]
         if media_type not in content:
             raise UndescribedAnswerError(f"{place}: {media_type or 'no type'} is not described")
-        value = _parsed(place, body) if media_type.endswith("json") else body.decode()
+        is_json = media_type.endswith(("/json", "/ejson", "+json"))
+        value = _parsed(place, body) if is_json else body.decode()
         self._validate(place, content[media_type]["schema"], value)
 
     def _validate(self, place: str, schema: Json, value: object) -> None:

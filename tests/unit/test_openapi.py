@@ -24,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "http-api.md"
 OUTSIDE = {"method-not-allowed"}
 """What no operation can answer; the document's own description says when it comes."""
-LATER = {"idempotency-unsupported"}
-"""For routes to come, which cannot honour the header."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def test_every_problem_can_be_met_somewhere(description: Description) -> None:
     told = description.document["info"]["description"]
 
     assert all(f"`{code}`" in told for code in OUTSIDE)
-    assert description.codes() | OUTSIDE | LATER == {each.code for each in problem_classes()}
+    assert description.codes() | OUTSIDE == {each.code for each in problem_classes()}
 
 
 def test_the_reference_page_lists_every_operation(description: Description) -> None:

@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 import demijohn
 from demijohn.web.openapi import problems, schemas
-from demijohn.web.openapi.headers import COMMON
+from demijohn.web.openapi.headers import COMMON, optional
 from demijohn.web.openapi.operation import (
     Answer,
     Header,
@@ -113,17 +113,33 @@ def _refusals(operation: Operation, shared: dict[str, Json], suffix: str = "") -
     Many operations meet the same problems, and each answer is a page long.
     """
     references: dict[str, Json] = {}
+    own = {each.status: each for each in operation.answers}
     for name, answer in problems.answers(operation.problems).items():
+        if answer.status in own:
+            references[str(answer.status)] = _answer(_either(own[answer.status], answer, operation))
+            continue
         bare = replace(answer, content={}) if suffix else answer
         shared[name + suffix] = _answer(bare)
         references[str(answer.status)] = {"$ref": f"#/components/responses/{name}{suffix}"}
     return references
 
 
+def _either(answer: Answer, refusal: Answer, operation: Operation) -> Answer:
+    """An answer or a problem of the same status, which their media types tell apart."""
+    if not answer.content or answer.content.keys() & refusal.content.keys():
+        raise UndescribedError(f"{operation.id} describes the status {answer.status} twice")
+    refused = {each.name for each in refusal.headers}
+    more = tuple(optional(each) for each in answer.headers if each.name not in refused)
+    return replace(
+        refusal,
+        description=f"{answer.description}\n\n{refusal.description}",
+        content={**answer.content, **refusal.content},
+        headers=(*refusal.headers, *more),
+    )
+
+
 def _operation(operation: Operation, refusals: dict[str, Json]) -> Json:
     answers = {str(each.status): _answer(each) for each in operation.answers}
-    if answers.keys() & refusals.keys():
-        raise UndescribedError(f"{operation.id} describes a status twice")
     described: Json = {
         "operationId": operation.id,
         "tags": [operation.tag],

@@ -7,6 +7,7 @@ what their descriptions say; those of answers are closed where their shape is fi
 from __future__ import annotations
 
 from demijohn.web.openapi.operation import Schema
+from demijohn.web.openapi.schemas_bulk import BULK
 from demijohn.web.openapi.schemas_extended import EXTENDED
 from demijohn.web.openapi.schemas_indexes import INDEXES
 from demijohn.web.openapi.schemas_patch import PATCHES
@@ -51,6 +52,7 @@ SHARED: dict[str, Schema] = {
         "properties": {"_id": ref("PlainId")},
         "examples": [{"name": "Ada", "born": 1815}],
     },
+    **BULK,
     **EXTENDED,
     **INDEXES,
     **PATCHES,
