@@ -76,14 +76,17 @@ _NAN, _LEAST = from_python(math.nan), from_python(-math.inf)
 _EMPTY: Node = []
 _YEAR_1 = -62_135_596_800_000
 """Milliseconds from 1970 to the first date that the embedded database knows."""
-_LEAST_VALUES = (
-    _LEAST,
-    string(""),
-    Value(BINARY, LENGTH.pack(0) + b"\0"),
-    Value(OBJECT_ID, bytes(12)),
-    Value(BOOLEAN, b"\0"),
-    Value(DATE, INT64_BYTES.pack(_YEAR_1)),
-    Value(TIMESTAMP, bytes(8)),
+_LEAST_VALUES = MappingProxyType(
+    {
+        "number": _LEAST,
+        "string": string(""),
+        "object": Value(DOCUMENT, encode({})),
+        "binData": Value(BINARY, LENGTH.pack(0) + b"\0"),
+        "objectId": Value(OBJECT_ID, bytes(12)),
+        "bool": Value(BOOLEAN, b"\0"),
+        "date": Value(DATE, INT64_BYTES.pack(_YEAR_1)),
+        "timestamp": Value(TIMESTAMP, bytes(8)),
+    }
 )
 """The least value of each type that is common in a sort, or almost."""
 
@@ -148,7 +151,7 @@ def _less(path: str, value: Value) -> Iterator[Filter]:
 
 def _lowest(path: str, single: list[Value]) -> Iterator[Filter]:
     """These values, of which null is the last if it is among them, and what stands below null."""
-    if _NULL in single and "." in path:
+    if _NULL in single and not _is_plain(path):
         if single[:-1]:
             yield _on(path, {"$eq": single[0]})
         yield _absent(path)
@@ -163,18 +166,33 @@ def _absent(path: str) -> Filter:
     """What stands where null does: null itself, or no value at the path.
 
     That may be because an array on the way has no object in it. MongoDB sorts such a document as
-    one without the field, but `{"a.b": null}` does not meet it; so here all else is excluded, first
-    by type, and then, for bounds that an index can use, by value.
+    one without the field, but `{"a.b": null}` does not meet it; so here all else is excluded.
     """
-    if "." not in path:
+    if _is_plain(path):
         return _on(path, {"$eq": _NULL})
     others: Node = [string(name) for name in (*_BELOW_NULL, *_ABOVE_NULL)]
-    bounds: list[Node] = [{"$not": {"$gte": least}} for least in _LEAST_VALUES]
-    return _on(path, {"$not": {"$type": others}}, *bounds)
+    return _on(path, {"$not": {"$type": others}}, *_other_than(()))
 
 
 def _of_types(path: str, names: tuple[str, ...]) -> Filter:
-    return _on(path, {"$type": [string(name) for name in names]})
+    """Values of these types, none of which is null."""
+    types: Node = [string(name) for name in names]
+    # In an array on the way there may be null beside other values.
+    not_null: list[Node] = [{"$ne": _NULL}] if _is_plain(path) else []
+    return _on(path, {"$type": types}, *not_null, *_other_than(names))
+
+
+def _other_than(names: tuple[str, ...]) -> list[Node]:
+    """Conditions that hold for values of these types, and give an index bounds around them.
+
+    `$type` has such bounds in MongoDB itself, but not negated, and not in every database that
+    speaks its protocol.
+    """
+    return [{"$not": {"$gte": least}} for name, least in _LEAST_VALUES.items() if name not in names]
+
+
+def _is_plain(path: str) -> bool:
+    return "." not in path
 
 
 def _is_nan(value: Value) -> bool:
