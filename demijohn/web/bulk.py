@@ -19,6 +19,7 @@ from demijohn.edge.reply import dump
 from demijohn.errors import (
     DuplicateKey,
     IdempotencyUnsupported,
+    IncompleteBody,
     UnsupportedMediaType,
 )
 from demijohn.formats import media_types
@@ -117,7 +118,8 @@ def upload(services: Services, collection: str) -> Response:
     slot: Slot[Upload] | None = request.environ.get(UPLOAD)
     if slot is None:
         request.max_content_length = sys.maxsize  # None would mean the application's own bound
-        return Response(_drive(intake, request.stream), content_type=media_types.NDJSON)
+        chunks = _drive(intake, request.stream, request.content_length)
+        return Response(chunks, content_type=media_types.NDJSON)
     slot.taken = intake
     return Response(content_type=media_types.NDJSON)
 
@@ -127,11 +129,16 @@ def _reader(*, is_extended: bool) -> Read:
     return partial(read_draft, extended=is_extended)
 
 
-def _drive(intake: Intake, stream: IO[bytes]) -> Iterator[bytes]:
+def _drive(intake: Intake, stream: IO[bytes], length: int | None) -> Iterator[bytes]:
     """An upload's answer where there is no shell: this thread waits for the client."""
+    received = 0
     while chunk := stream.read(CHUNK):
+        received += len(chunk)
         intake.feed(chunk)
         yield from _steps(intake)
+    if length not in (None, received):
+        # Some servers say nothing of a client that has left in the middle of its body.
+        raise IncompleteBody("The upload is shorter than its Content-Length.")
     intake.end()
     yield from _steps(intake)
 
