@@ -23,6 +23,7 @@ import orjson
 from bson.decimal128 import Decimal128
 
 from demijohn.formats import bson_values as bv
+from demijohn.formats.batches import groups, split
 from demijohn.formats.bson_values import (
     DOUBLE_BYTES,
     EPOCH,
@@ -49,6 +50,16 @@ def render(document: bytes, *, canonical: bool) -> bytes:
     Deep documents cost no recursion. Raises InternalError for bytes that are no BSON.
     """
     return render_value(Value(bv.DOCUMENT, document), canonical=canonical) + b"\n"
+
+
+def render_lines(batches: Iterator[bytes], *, canonical: bool) -> Iterator[bytes]:
+    """The texts of batches of concatenated documents, one a line, in chunks.
+
+    Raises InternalError for bytes that are no BSON.
+    """
+    for batch in batches:
+        for group in groups(memoryview(batch)):
+            yield b"".join(render(each, canonical=canonical) for each in split(group))
 
 
 def render_value(value: Value, *, canonical: bool) -> bytes:

@@ -35,10 +35,9 @@ from bson.objectid import ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from demijohn.formats.bson_values import CODEC, FRAME, LENGTH, Value, damaged, to_python
+from demijohn.formats.batches import document_length, groups
+from demijohn.formats.bson_values import CODEC, Value, damaged, to_python
 
-GROUP_BYTES = 256 * 1024
-"""BSON that is decoded at one time, unless a single document is larger."""
 # Without the first, Code would pass for the string that it derives from.
 _OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
 # An element of type double, its name, and the high bits of an infinity or NaN, for which orjson
@@ -58,10 +57,21 @@ def render_array(batches: Iterator[bytes], *, without_id: bool = False) -> Itera
     """
     lead = b"["
     for batch in batches:
-        for group in _groups(memoryview(batch)):
+        for group in groups(memoryview(batch)):
             yield lead + _render_group(group, without_id=without_id)
             lead = b","
     yield b"[]\n" if lead == b"[" else b"]\n"
+
+
+def render_lines(batches: Iterator[bytes]) -> Iterator[bytes]:
+    """Spell batches of concatenated BSON documents one a line, in chunks.
+
+    Holds what `render_array` holds, and raises as it does.
+    """
+    for batch in batches:
+        for group in groups(memoryview(batch)):
+            lines = [_dump(each) for each in _decode(group, without_id=False)]
+            yield b"\n".join((*lines, b""))
 
 
 def render_document(document: bytes) -> bytes:
@@ -70,7 +80,7 @@ def render_document(document: bytes) -> bytes:
     Raises InternalError for bytes that are not exactly one BSON document.
     """
     whole = memoryview(document)
-    if _document_length(whole, 0) != len(document):
+    if document_length(whole, 0) != len(document):
         raise damaged()
     return _render_group(whole, without_id=False) + b"\n"
 
@@ -87,27 +97,13 @@ def plain_value(value: Value) -> Any:  # noqa: ANN401 - any JSON value
         raise damaged() from None
 
 
-def _groups(batch: memoryview) -> Iterator[memoryview]:
-    """Cut a batch between documents, into pieces of about `GROUP_BYTES`."""
-    start = end = 0
-    while end < len(batch):
-        end += _document_length(batch, end)
-        if end - start >= GROUP_BYTES or end == len(batch):
-            yield batch[start:end]
-            start = end
-
-
-def _document_length(batch: memoryview, offset: int) -> int:
-    if len(batch) - offset < FRAME:
-        raise damaged()
-    length: int = LENGTH.unpack_from(batch, offset)[0]
-    if not FRAME <= length <= len(batch) - offset:
-        raise damaged()
-    return length
-
-
 def _render_group(group: memoryview, *, without_id: bool) -> bytes:
     """The documents of a group as JSON texts with commas between them."""
+    return _dump(_decode(group, without_id=without_id))[1:-1]
+
+
+def _decode(group: memoryview, *, without_id: bool) -> list[Any]:
+    """The documents of a group in what orjson can spell, with `_spell_other`."""
     try:
         documents: list[Any] = bson.decode_all(group, CODEC)
     except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
@@ -116,19 +112,21 @@ def _render_group(group: memoryview, *, without_id: bool) -> bytes:
         for each in documents:
             each.pop("_id", None)
     if _NOT_FINITE.search(group):
-        documents = [_spell(each) for each in documents]
+        return [_spell(each) for each in documents]
+    return documents
+
+
+def _dump(value: Any) -> bytes:  # noqa: ANN401 - documents, or one
     try:
-        text = orjson.dumps(documents, default=_spell_other, option=_OPTIONS)
+        return orjson.dumps(value, default=_spell_other, option=_OPTIONS)
     except orjson.JSONEncodeError:
         # Deeper than orjson's 254 levels, which MongoDB's own limit of about 180 forbids.
-        text = _render_deep(documents)
-    return text[1:-1]
+        return _render_deep(value)
 
 
-def _render_deep(documents: list[Any]) -> bytes:
+def _render_deep(value: Any) -> bytes:  # noqa: ANN401 - documents, or one
     try:
-        plain = [_spell(each) for each in documents]
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(_spell(value), ensure_ascii=False, separators=(",", ":")).encode()
     except RecursionError:
         raise damaged() from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +27,21 @@ class Spelling(Enum):
         if self is Spelling.PLAIN:
             return plain_out.render_document(document)
         return extended_out.render(document, canonical=self is Spelling.CANONICAL)
+
+    def render_lines(self, batches: Iterator[bytes]) -> Iterator[bytes]:
+        """The texts of batches of concatenated documents, one a line, in chunks.
+
+        Raises InternalError.
+        """
+        if self is Spelling.PLAIN:
+            return plain_out.render_lines(batches)
+        return extended_out.render_lines(batches, canonical=self is Spelling.CANONICAL)
+
+    def render_array(self, documents: Iterable[bytes]) -> bytes:
+        """The text of an array of documents, without a newline. Raises InternalError."""
+        lines = b"".join(self.render_lines(iter([b"".join(documents)])))
+        # A line break is in no text but at its end.
+        return b"[" + lines[:-1].replace(b"\n", b",") + b"]"
 
 
 _MEDIA_TYPES = {

@@ -5,7 +5,18 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from demijohn.edge.context import ROUTE
-from demijohn.web import data, docs, documents, home, indexes, operations, problems
+from demijohn.web import (
+    aggregate,
+    data,
+    docs,
+    documents,
+    home,
+    indexes,
+    lists,
+    many,
+    operations,
+    problems,
+)
 from demijohn.web.edge import Edge
 from demijohn.web.openapi.route import publish
 from demijohn.web.services import Services
@@ -25,6 +36,9 @@ def create_application(services: Services) -> Flask:
     app.register_blueprint(data.blueprint(services))
     app.register_blueprint(documents.blueprint(services))
     app.register_blueprint(indexes.blueprint(services))
+    app.register_blueprint(lists.blueprint(services))
+    app.register_blueprint(many.blueprint(services))
+    app.register_blueprint(aggregate.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
     app.register_blueprint(docs.blueprint())
     publish(app)

@@ -8,18 +8,18 @@ from functools import partial
 from flask import Blueprint, Response
 
 from demijohn.documents.change import Changed
-from demijohn.documents.listing import read_all
 from demijohn.documents.records import Told
 from demijohn.documents.versions import Condition
 from demijohn.formats import media_types
 from demijohn.formats.spelling import Spelling
-from demijohn.web import documents
+from demijohn.web import documents, lists
 from demijohn.web.answers import CREATED, Teller, locate
 from demijohn.web.document_operations import IDEMPOTENCY_KEY
+from demijohn.web.lists_operations import DATA_PARAMETERS, LISTING
 from demijohn.web.negotiation import Asked, refuse_conditions
-from demijohn.web.openapi.headers import LOCATION, REPLAYED
+from demijohn.web.openapi.headers import LINK, LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
-from demijohn.web.openapi.problems import READING, STORING
+from demijohn.web.openapi.problems import STORING
 from demijohn.web.openapi.vocabulary import constant, ref
 from demijohn.web.requests import read_body, refuse_parameters, require_acceptable
 from demijohn.web.services import Services
@@ -53,14 +53,19 @@ LIST = Operation(
     summary="Every document",
     description=(
         "All documents of collection `data` without their `_id`, keys in stored order. The array "
-        "is streamed; one that breaks off is cut at the connection and is no valid JSON."
+        "is streamed; one that breaks off is cut at the connection and is no valid JSON. With "
+        "`limit` it is one page, and `Link` says where the next one is."
     ),
+    parameters=DATA_PARAMETERS,
     answers=(
         Answer(
-            200, "The documents.", {media_types.PLAIN: {"type": "array", "items": ref("Document")}}
+            200,
+            "The documents.",
+            {media_types.PLAIN: {"type": "array", "items": ref("Document")}},
+            (LINK,),
         ),
     ),
-    problems=READING,
+    problems=LISTING,
 )
 
 
@@ -97,8 +102,6 @@ def insert(services: Services) -> Response:
 
 
 def list_documents(services: Services) -> Response:
-    """Every document without its `_id`, as a JSON array that streams."""
+    """Every document without its `_id`, as a JSON array that streams, or some of them."""
     require_acceptable(media_types.PLAIN)
-    refuse_parameters()
-    chunks = read_all(services.store, COLLECTION)
-    return Response(chunks, 200, content_type=media_types.PLAIN)
+    return lists.list_data(services, COLLECTION)

@@ -76,6 +76,12 @@ LOCATION = Header(
     "The path of the document that was written, its id percent-encoded.",
     {"type": "string", "pattern": r"^/v1/collections/[A-Za-z0-9_.-]+/documents/[^/?#]+$"},
 )
+LINK = Header(
+    "Link",
+    "The next page, where there is one (RFC 8288).",
+    {"type": "string", "pattern": '^<[^<>]+>; rel="next"$'},
+    is_required=False,
+)
 
 
 def optional(header: Header) -> Header:

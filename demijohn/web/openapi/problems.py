@@ -22,6 +22,7 @@ from demijohn.errors import (
     InvalidFilter,
     InvalidIndex,
     InvalidPatch,
+    InvalidPipeline,
     MalformedJson,
     MethodNotAllowed,
     NotAcceptable,
@@ -31,6 +32,7 @@ from demijohn.errors import (
     PreconditionFailed,
     Problem,
     TooLarge,
+    Unsortable,
     UnsupportedMediaType,
     WriteConflict,
     problem_classes,
@@ -92,14 +94,28 @@ _STEP: Schema = {
     "minimum": 0,
     "description": "Which operation of a JSON Patch is to blame, counted from 0.",
 }
+_DATABASE_CODE: Schema = {
+    "type": "integer",
+    "description": "The number by which MongoDB refused what was asked of these documents.",
+}
+_PARTIAL: Schema = {
+    "const": True,
+    "description": "Of many documents some may have been changed all the same.",
+}
 _MAY_HAVE: dict[type[Problem], dict[str, Schema]] = {
-    DuplicateKey: {"errors": _FAULTS},
+    DuplicateKey: {"errors": _FAULTS, "partial": _PARTIAL},
     ForbiddenOperator: {"errors": _FAULTS},
-    InvalidDocument: {"errors": _FAULTS},
-    InvalidFilter: {"errors": _FAULTS},
+    InvalidDocument: {"errors": _FAULTS, "partial": _PARTIAL},
+    InvalidFilter: {
+        "errors": _FAULTS,
+        "database_code": _DATABASE_CODE,
+        "partial": _PARTIAL,
+    },
     InvalidIndex: {"errors": _FAULTS},
-    InvalidPatch: {"errors": _FAULTS, "operation": _STEP},
-    TooLarge: {"errors": _FAULTS, "operation": _STEP},
+    InvalidPatch: {"errors": _FAULTS, "operation": _STEP, "partial": _PARTIAL},
+    InvalidPipeline: {"errors": _FAULTS, "database_code": _DATABASE_CODE},
+    TooLarge: {"errors": _FAULTS, "operation": _STEP, "partial": _PARTIAL},
+    Unsortable: {"path": {"type": "string", "minLength": 1}},
 }
 """Members that are there in some cases."""
 _RECORDED = frozenset(

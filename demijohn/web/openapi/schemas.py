@@ -53,6 +53,36 @@ SHARED: dict[str, Schema] = {
         "examples": [{"name": "Ada", "born": 1815}],
     },
     **BULK,
+    "Page": {
+        "type": "object",
+        "properties": {
+            "documents": {"type": "array", "items": ref("Document")},
+            "next": {
+                "type": ["string", "null"],
+                "description": "The address of the next page, null where there is none.",
+            },
+            "after": {
+                "type": ["string", "null"],
+                "description": "The cursor in it, null where there is none.",
+            },
+            "count": {"type": "integer", "minimum": 0},
+        },
+        "required": ["documents", "next", "after"],
+        "additionalProperties": False,
+    },
+    "Search": {
+        "type": "object",
+        "properties": {
+            "filter": {"type": ["object", "null"], "examples": [{"age": {"$gte": 21}}]},
+            "sort": {"type": ["string", "null"], "examples": ["-age,name"]},
+            "fields": {"type": ["string", "null"], "examples": ["name,age"]},
+            "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
+            "after": {"type": ["string", "null"]},
+            "count": {"enum": ["exact", "estimated", None]},
+        },
+        "additionalProperties": False,
+        "examples": [{}],
+    },
     **EXTENDED,
     **INDEXES,
     **PATCHES,
