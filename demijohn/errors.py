@@ -147,7 +147,8 @@ class DuplicateKey(Problem):
     title = "Already there"
     meaning = (
         "A document with the same value in a unique index exists. The members `index` and "
-        "`fields` say which index and which fields. Nothing was written."
+        "`fields` say which index and which fields. Nothing was written, but where a change of many "
+        "documents says by `partial` that some of them may be changed."
     )
 
 
@@ -201,7 +202,7 @@ class TooLarge(Problem):
     meaning = (
         "The body is larger than `DEMIJOHN_MAX_BODY`, or the document, at the end or after one of "
         "a patch's operations, larger than the 16 MiB of BSON that MongoDB takes. Nothing was "
-        "written."
+        "written, but where a change of many documents says by `partial` that some may be changed."
     )
 
 
@@ -229,7 +230,8 @@ class InvalidPatch(Problem):
     meaning = (
         "The body is JSON, but no patch of its media type, or one that does not fit the document "
         "as it is. The member `errors` points at the operation in the body, and says why. "
-        "Nothing was written: a patch is applied whole or not at all."
+        "Nothing was written: a patch is applied whole or not at all. One of many documents may "
+        "end at one of them: then `partial` says that others may be changed."
     )
 
 

@@ -53,7 +53,7 @@ class Store:
         """Commands on their own, each acknowledged by a majority from its journals."""
         self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
         """Questions about many documents, asked of the members that the URI prefers."""
-        self.bulk = Bulk(self._collection, self._operation)
+        self.bulk = Bulk(self._collection, self._operation, settings.database_timeout)
         """Filter-wide writes."""
         self.catalog = Catalog(self._client[settings.database], self._collection, self._operation)
         """Collections and indexes."""

@@ -9,8 +9,9 @@ connection was handed out for the operation at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from bson.errors import InvalidBSON
@@ -23,6 +24,7 @@ from demijohn.errors import (
     Fault,
     InternalError,
     InvalidDocument,
+    InvalidFilter,
     InvalidIndex,
     InvalidPatch,
     OutcomeUnknown,
@@ -171,6 +173,18 @@ def unfit_question(code: int | None, problem: type[Problem]) -> Problem | None:
     return problem(words, faults=(Fault("", words),), extra={"database_code": code})
 
 
+def unfit_condition(error: driver.OperationFailure) -> Problem | None:
+    """What it means when a filter-wide write fails so; None where it means what it always does.
+
+    What is surely not done of a single write may be half done of this.
+    """
+    if isinstance(error, driver.DuplicateKeyError | driver.WriteConcernError):
+        return None
+    if error.code in _OUT_OF_SPACE | {_CONFLICT}:
+        return OutcomeUnknown("The database has ended the write before its end.")
+    return None if error.code in _TOO_LARGE else unfit_question(error.code, InvalidFilter)
+
+
 def unfit_index(code: int | None) -> InvalidIndex | None:
     """What it means when an index is refused with this code; None where it is no fault of it."""
     if code not in _INDEX_UNFIT:
@@ -187,11 +201,8 @@ def of_each(error: driver.BulkWriteError, count: int, *, writes: bool) -> dict[i
     details = error.details or {}
     found: dict[int, Problem] = {}
     for each in details.get("writeErrors", ()):
-        code = each.get("code")
-        failure = (driver.DuplicateKeyError if code in _DUPLICATE else driver.WriteError)(
-            "", code, dict(each)
-        )
-        found[each["index"]] = untaken(code) or translate(failure, writes=writes)
+        failure = refused_write(each)
+        found[each["index"]] = untaken(failure.code) or translate(failure, writes=writes)
     if details.get("writeConcernErrors"):
         unsure = OutcomeUnknown("The write was not acknowledged by a majority in time.")
         found = {at: found.get(at, unsure) for at in range(count)}
@@ -199,6 +210,13 @@ def of_each(error: driver.BulkWriteError, count: int, *, writes: bool) -> dict[i
     if conflict is not None and not writes:
         raise conflict
     return found
+
+
+def refused_write(details: Mapping[str, Any]) -> driver.WriteError:
+    """One of the errors in a write's answer, as the driver would raise it for a single write."""
+    code = details["code"]
+    kind = driver.DuplicateKeyError if code in _DUPLICATE else driver.WriteError
+    return kind("", code, details)
 
 
 def untaken(code: int | None) -> InvalidDocument | None:

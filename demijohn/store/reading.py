@@ -16,7 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
 
 from demijohn.errors import InvalidFilter, InvalidPipeline, Problem
-from demijohn.formats.bson_values import ARRAY, Value, elements
+from demijohn.formats.bson_values import Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 
@@ -79,8 +79,8 @@ class Reading:
                 maxTimeMS=self._milliseconds
             )
 
-    def distinct(self, collection: str, path: str, where: bytes) -> Sequence[Value]:
-        """The different values at a path; those of an array one by one.
+    def distinct(self, collection: str, path: str, where: bytes) -> Value:
+        """The different values at a path, as an array; those of an array one by one.
 
         Raises TooLarge where they exceed MongoDB's 16 MiB, and as `find` does.
         """
@@ -91,9 +91,7 @@ class Reading:
             "maxTimeMS": self._milliseconds,
         }
         answer = self._command("distinct", collection, command)
-        values = dict(elements(answer))["values"]
-        assert values.kind == ARRAY
-        return [value for _, value in elements(values.payload)]
+        return dict(elements(answer))["values"]
 
     def aggregate(self, collection: str, pipeline: Sequence[bytes]) -> Iterator[bytes]:
         """What a pipeline makes, as `find` gives it, under one deadline for all of it.
