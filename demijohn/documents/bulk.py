@@ -6,14 +6,14 @@ what would have followed is not tried. Where the request has a key, see `documen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bson import ObjectId
 
 from demijohn.documents.idempotency import SERVER_ERROR
 from demijohn.documents.insert import insertion, sent_twice
-from demijohn.errors import DatabaseUnavailable, Problem
+from demijohn.errors import DatabaseUnavailable, InvalidDocument, Problem
 from demijohn.formats.bson_values import Value
 from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
@@ -71,10 +71,7 @@ class Batch:
         if not documents:
             return Tried()
         numbers = list(ids)
-        try:
-            failed = store.single.insert_many(self._collection, documents)
-        except Problem as problem:
-            return Tried({}, dict.fromkeys(numbers, problem))
+        failed = _insert(store, self._collection, documents)
         problems = {numbers[at]: problem for at, problem in failed.items()}
         for number in made & problems.keys():
             problems[number] = sent_twice(problems[number]) or problems[number]
@@ -96,6 +93,25 @@ def insert_all(
     not_tried = DatabaseUnavailable("It was not tried, since the database failed before.")
     tried.problems.update({number: not_tried for number, _ in numbered})
     return tried
+
+
+def _insert(store: Store, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+    """Insert documents; the problem of each that was not, by its place."""
+    everyone = range(len(documents))
+    try:
+        return store.single.insert_many(collection, documents)
+    except InvalidDocument as problem:
+        # The embedded database refuses all for one that has a date which it has no room for.
+        if len(documents) == 1:
+            return dict.fromkeys(everyone, problem)
+    except Problem as problem:
+        return dict.fromkeys(everyone, problem)
+    half = len(documents) // 2
+    failed = _insert(store, collection, documents[:half])
+    failed.update(
+        (half + at, problem) for at, problem in _insert(store, collection, documents[half:]).items()
+    )
+    return failed
 
 
 def failure_in(problems: Mapping[int, Problem]) -> Problem | None:

@@ -121,9 +121,11 @@ class Commands:
         """Insert documents, each tried by itself; the problem of each that failed, by its place.
 
         The others are acknowledged. In a transaction the first problem aborts all of it. Raises,
-        for all of them, DatabaseUnavailable, OutcomeUnknown, and in a transaction WriteConflict.
+        for all of them, DatabaseUnavailable, OutcomeUnknown, in a transaction WriteConflict, and
+        InvalidDocument where the database refuses the command for one of them, carried out nothing
+        and does not say which.
         """
-        with self._bounded("insertMany", writes=self._writes):
+        with self._bounded("insertMany", writes=self._writes), told(untaken):
             try:
                 self._collection(collection).insert_many(
                     [Stored(each) for each in documents], ordered=False, session=self._session

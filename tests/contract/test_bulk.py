@@ -137,6 +137,16 @@ def test_an_array_in_extended_json(api: Api, things: Things) -> None:
     assert {bson.decode(raw)["_id"] for raw in lying_in(things)} == {"d", 5}
 
 
+def test_what_the_database_has_no_room_for_stops_no_other(api: Api, things: Things) -> None:
+    """The embedded one refuses a whole command for such a date; the others are inserted yet."""
+    far = '{"_id":%d,"at":{"$date":{"$numberLong":"9000000000000000"}}}'
+    documents = [f'{{"_id":{at}}}' if at % 7 else far % at for at in range(20)]
+    answer = api.post(f"[{','.join(documents)}]", THINGS, Content_Type=EJSON)
+    assert answer.status == 207
+    assert [code[:2] for code in _codes(answer)] == [(at, "invalid-document") for at in (0, 7, 14)]
+    assert _ids(things) == {at for at in range(20) if at % 7}
+
+
 def test_many_faults_are_counted_and_some_are_told(api: Api, things: Things) -> None:
     """At most 100, and fewer of long ones; what is good among thousands goes in."""
     answer = api.post(json.dumps([1] * 2_500 + [{"_id": 1}] + [{}] * 2_500), THINGS)
