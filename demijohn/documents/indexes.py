@@ -177,11 +177,18 @@ def _pairs(node: Node, place: Place) -> Iterator[tuple[str, Node, Place]]:
                 raise refusal("A part of a key is a path and a direction.", here)
 
 
+def _whole(node: Node) -> int | None:
+    """A whole number, however it is written; None for anything else."""
+    if not is_kind(node, INTEGERS | {DOUBLE}):
+        return None
+    number = to_python(close_node(node))
+    return int(number) if float(number).is_integer() else None
+
+
 def _direction(node: Node, place: Place) -> Node:
-    if isinstance(node, Value) and is_kind(node, INTEGERS | {DOUBLE}):
-        number = to_python(node)
-        if number in _DIRECTIONS:
-            return integer(int(number))
+    number = _whole(node)
+    if number is not None and number in _DIRECTIONS:
+        return integer(number)
     if text(node) in KINDS:
         return node
     raise refusal(f"A direction is 1, -1, or {' or '.join(KINDS)}.", place)
@@ -197,11 +204,11 @@ def _truth(node: Node, place: Place) -> Node:
     return node
 
 
-def _whole(least: int, most: int) -> _Check:
+def _between(least: int, most: int) -> _Check:
     """The check of a whole number between two bounds."""
 
     def check(node: Node, place: Place) -> Node:
-        number = to_python(close_node(node)) if is_kind(node, INTEGERS) else None
+        number = _whole(node)
         if number is None or not least <= number <= most:
             raise refusal(f"It is a whole number from {least:,} to {most:,}.", place)
         return integer(number)
@@ -210,12 +217,12 @@ def _whole(least: int, most: int) -> _Check:
 
 
 def _word(*words: str) -> _Check:
-    """The check of a string that is one of these, or any where there are none."""
+    """The check of a string that is one of these, or any but an empty one where there are none."""
 
     def check(node: Node, place: Place) -> Node:
         given = text(node)
-        if given is None or "\0" in given or (words and given not in words):
-            raise refusal(f"It is {' or '.join(words) or 'a string'}.", place)
+        if not given or "\0" in given or (words and given not in words):
+            raise refusal(f"It is {' or '.join(words) or 'a string, not an empty one'}.", place)
         return node
 
     return check
@@ -242,7 +249,7 @@ _MEMBERS: Mapping[str, _Check] = MappingProxyType(
         "unique": _truth,
         "sparse": _truth,
         "partialFilterExpression": _partial,
-        "expireAfterSeconds": _whole(0, MOST_SECONDS),
+        "expireAfterSeconds": _between(0, MOST_SECONDS),
         "collation": _collation,
     }
 )
@@ -250,7 +257,7 @@ _MEMBERS: Mapping[str, _Check] = MappingProxyType(
 _OF_COLLATION: Mapping[str, _Check] = MappingProxyType(
     {
         "locale": _word(),
-        "strength": _whole(1, 5),
+        "strength": _between(1, 5),
         "caseLevel": _truth,
         "caseFirst": _word("upper", "lower", "off"),
         "numericOrdering": _truth,

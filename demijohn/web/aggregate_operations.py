@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from demijohn.errors import ForbiddenOperator, InvalidPipeline, MalformedJson
 from demijohn.formats import media_types
+from demijohn.query.paths import LONGEST
 from demijohn.query.pipeline import MOST_STAGES, STAGES
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.lists_operations import ASKING, FILTER_PARAMETER
@@ -19,7 +20,7 @@ _PATH = Parameter(
     {
         "type": "string",
         "pattern": r"^(?!\.{1,2}$)[^.$\x00][^.\x00]*(\.[^.$\x00][^.\x00]*)*$",
-        "maxLength": 200,
+        "maxLength": LONGEST,
     },
 )
 _STAGE: Schema = {

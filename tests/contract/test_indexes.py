@@ -71,7 +71,7 @@ def test_an_index_without_a_name_gets_one(shell_api: Api) -> None:
     "options",
     [
         {"sparse": True},
-        {"expireAfterSeconds": 0},
+        {"expireAfterSeconds": 5.0},
         {"unique": False},
         {
             "partialFilterExpression": {
@@ -187,6 +187,7 @@ def test_another_index_is_in_the_way(api: Api, other: dict[str, Any]) -> None:
         ('{"key":{"a":1},"collation":{}}', "/collation"),
         ('{"key":{"a":1},"collation":{"strength":1}}', "/collation"),
         ('{"key":{"a":1},"collation":{"locale":1}}', "/collation/locale"),
+        ('{"key":{"a":1},"collation":{"locale":""}}', "/collation/locale"),
         ('{"key":{"a":1},"collation":{"locale":"en","strength":6}}', "/collation/strength"),
         ('{"key":{"a":1},"collation":{"locale":"en","rule":1}}', "/collation/rule"),
         ('{"key":{"a":1},"background":true}', "/background"),

@@ -5,6 +5,7 @@ It has every check on. What only looks like a failure is told here, as narrowly 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from hashlib import sha256
@@ -26,6 +27,8 @@ BEYOND_SCHEMAS = {
     "Every collection has an index of _id.",
     "The database does not make or drop such an index.",
     "The database does not take the document.",
+    "The path is named twice.",
+    "Without a filter it is every document: say all=true if that is meant.",
     "The name of an index is a string of 1 to 200 characters.",
 }
 KEPT_TYPES = frozenset({"$oid", "$numberLong", "$date"})
@@ -33,7 +36,7 @@ DOCUMENTS = "/v1/collections/{collection}/documents"
 ANY_VERSION = {"header.If-Match": "*", "header.If-None-Match": '"another"'}
 OTHER_DIGITS = re.compile(r"(?![0-9])[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 KEY = re.compile(r"[!#-+\--~]{1,255}")
-PRECONDITION_FAILED, UNPROCESSABLE = 412, 422
+BAD_REQUEST, PRECONDITION_FAILED, UNPROCESSABLE = 400, 412, 422
 SOME_OF_MANY = 207
 
 schemathesis.serializer.alias(EXTENDED, "application/json")
@@ -105,8 +108,9 @@ def _spelled(value: Any, *, is_timestamp: bool) -> Any:
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     """Take out of good requests what would have them refused, for it is made up.
 
-    An `_id` that is not the URL's; two conditions of which one never holds; and a key that was
-    there before with another request: each request gets one of its own, the same one the same.
+    An `_id` that is not the URL's; a filter that is any text; two conditions of which one never
+    holds; and a key that was there before with another request: each request gets one of its own,
+    the same one the same.
     """
     key = case.headers.get("Idempotency-Key")
     if key is not None and KEY.fullmatch(key.strip('"')):
@@ -115,6 +119,8 @@ def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any])
     is_good = case.meta is not None and case.meta.generation.mode.is_positive
     if is_good and case.method in ("PUT", "PATCH") and isinstance(case.body, dict):
         case.body = {name: each for name, each in case.body.items() if name != "_id"}
+    if is_good and "filter" in case.query:
+        case.query["filter"] = json.dumps({"text": case.query["filter"]})
     if is_good and case.method == "POST":
         _be_new(case)
     conditions = [case.headers.get(name) for name in ("If-Match", "If-None-Match")]
@@ -158,10 +164,11 @@ def filter_failure(
 def _is_beyond_schemas(response: Response) -> bool:
     """Whether a document was refused for what no schema, or not this one, can say.
 
-    How many bytes an `_id` has, which options and paths of an index do not go together; and that
-    the database of these tests has no dates after 9999, and no hashed indexes.
+    How many bytes an `_id` has, which options and paths of an index do not go together, and that no
+    filter has to be meant; and that the database of these tests has no dates after 9999, and no
+    hashed indexes.
     """
-    if response.status_code != UNPROCESSABLE or not response.content:
+    if response.status_code not in (BAD_REQUEST, UNPROCESSABLE) or not response.content:
         return False
     value = response.json()
     # Of an array that was refused each element has its own.

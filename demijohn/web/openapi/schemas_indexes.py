@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from demijohn.documents.indexes import KINDS, LONGEST_NAME, MOST_PATHS, MOST_SECONDS
 from demijohn.web.openapi.operation import Schema
-from demijohn.web.openapi.vocabulary import closed, map_of
+from demijohn.web.openapi.vocabulary import closed, map_of, matching, ref
 
-_PATH: Schema = {
-    "type": "string",
-    "pattern": r"^(\$\*\*|[^.$\x00]([^.\x00]*)(\.[^.$\x00][^.\x00]*)*(\.\$\*\*)?)$",
-}
-_EXISTS = closed(_exists={"const": True})
+_FIELD = r"[^.$\x00][^.\x00]*(\.[^.$\x00][^.\x00]*)*"
+_PATH = matching(rf"^(\$\*\*|{_FIELD}(\.\$\*\*)?)$")
 _DIRECTION: Schema = {"enum": [1, -1, *KINDS]}
 _KEY: Schema = {
     "description": (
@@ -76,8 +73,9 @@ INDEXES: dict[str, Schema] = {
             unique=_TRUTH,
             sparse=_TRUTH,
             partialFilterExpression={
-                "description": "Which documents it is of: a filter, such as these.",
-                **map_of({"anyOf": [{"type": ["number", "string"]}, _EXISTS]}, _PATH),
+                **map_of(ref("PlainValue"), matching(rf"^{_FIELD}$")),
+                "description": "Which documents it is of: a filter, with operators too.",
+                "examples": [{"deleted": False}],
             },
             expireAfterSeconds={
                 "type": "integer",
