@@ -7,13 +7,14 @@ members by their paths (MongoDB manual, "Query Predicates"). What runs code is n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
 from demijohn.formats.bson_values import BOOLEAN, REGEX, STRING, Node
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import (
+    ALL_ELEMENTS,
     INTEGERS,
     NUMBERS,
     Place,
@@ -25,10 +26,23 @@ from demijohn.patches.operands import (
     items,
     members,
     parts_of,
+    text,
 )
 
 LOGICAL = frozenset(("$and", "$or", "$nor"))
+TYPES = frozenset(
+    """
+    double string object array binData undefined objectId bool date null regex dbPointer javascript
+    symbol javascriptWithScope int timestamp long decimal minKey maxKey number
+    """.split()  # noqa: SIM905 — as one reads them in the manual
+)
+"""Names that `$type` takes (MongoDB manual, "$type")."""
+_MATCH = "$elemMatch"
 _MODULO_PARTS = 2
+_MIXED = (
+    "Operators on a value stand in an object of their own, below a path; paths, and what combines "
+    "conditions, do not stand beside them."
+)
 
 Check: TypeAlias = "Callable[[Conditions, Node, Place, int], int]"
 """Raises for an argument that its operator does not take, at this level; counts its clauses."""
@@ -38,13 +52,16 @@ Check: TypeAlias = "Callable[[Conditions, Node, Place, int], int]"
 class Conditions:
     """What is let through, and how much of it.
 
-    `operators` are those on a value, `queries` those beside the paths of a document; `patterns`
-    says whether a regular expression may stand for a value.
+    `operators` are those on a value, `queries` those beside the paths of a document, but not of
+    an element; `pattern` checks a regular expression that stands for a value, if any may.
     """
 
     most_clauses: int
+    """Each regular expression is one."""
     deepest: int
     """Levels of conditions in one another."""
+    most_values: int | None = None
+    """Values in one list, such as that of `$in`."""
     operators: Mapping[str, Check] = field(default_factory=lambda: OPERATORS)
     queries: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     pattern: Check | None = None
@@ -67,6 +84,11 @@ class Conditions:
             return self.expression(node, place, level)
         return self._query(node, place, level)
 
+    def of_element(self, node: Node, place: Place, level: int) -> int:
+        """The argument of `$elemMatch`, which knows nothing of the document around the element."""
+        inside = replace(self, queries=MappingProxyType({}))
+        return inside.element(members(node, _MATCH, place), place, level)
+
     def expression(self, node: Mapping[str, Node], place: Place, level: int) -> int:
         """Operators on one value; how many clauses they are."""
         self._check_level(level, place)
@@ -79,12 +101,23 @@ class Conditions:
 
     def operand(self, node: Node, place: Place) -> int:
         """A value to compare with."""
-        if is_kind(node, frozenset((REGEX,))):
+        if is_pattern(node):
             if self.pattern is None:
                 raise forbidden("$regularExpression", self._all(), place)
             return self.pattern(self, node, place, 0)
         check_value(node, place)
         return 1
+
+    def operands(self, node: Node, place: Place) -> int:
+        """A list of such values, which is one clause, but that its patterns are one each."""
+        given = items(node, "The operator", place)
+        if self.most_values is not None and len(given) > self.most_values:
+            raise refusal(f"A list has at most {self.most_values:,} values.", place)
+        patterns = 0
+        for at, each in enumerate(given):
+            self.operand(each, (*place, at))
+            patterns += is_pattern(each)
+        return max(patterns, 1)
 
     def _query(self, node: Mapping[str, Node], place: Place, level: int) -> int:
         """A condition of a document's members, by their paths; how many clauses it has."""
@@ -98,7 +131,8 @@ class Conditions:
             return self.queries[key](self, child, place, level + 1)
         if is_operator(key):
             raise self._refuse(key, place)
-        parts_of(key, place)
+        if ALL_ELEMENTS in parts_of(key, place):
+            raise refusal(f"A condition has no {ALL_ELEMENTS} in its paths.", place)
         if isinstance(child, dict) and has_operators(child):
             return self.expression(child, place, level + 1)
         return self.operand(child, place)
@@ -120,7 +154,7 @@ class Conditions:
 
     def _refuse(self, key: str, place: Place) -> Exception:
         if key in self._all() or not is_operator(key):
-            return refusal("Operators on a value and conditions on members do not mix.", place)
+            return refusal(_MIXED, place)
         return forbidden(key, self._all(), place)
 
     def _check_level(self, level: int, place: Place) -> None:
@@ -132,6 +166,11 @@ class Conditions:
             raise refusal(f"A condition has at most {self.most_clauses} clauses.", place)
 
 
+def is_pattern(node: Node) -> bool:
+    """Whether a value is a regular expression."""
+    return is_kind(node, frozenset((REGEX,)))
+
+
 def _object(node: Node, place: Place) -> dict[str, Node]:
     return members(node, "A condition", place)
 
@@ -140,10 +179,26 @@ def _operand(conditions: Conditions, node: Node, place: Place, _level: int) -> i
     return conditions.operand(node, place)
 
 
-def _operand_list(conditions: Conditions, node: Node, place: Place, _level: int) -> int:
-    for at, each in enumerate(items(node, "The operator", place)):
-        conditions.operand(each, (*place, at))
-    return 1
+def _compared(conditions: Conditions, node: Node, place: Place, _level: int) -> int:
+    clauses = conditions.operand(node, place)
+    if is_pattern(node):
+        raise refusal("No regular expression is compared; $not takes one.", place)
+    return clauses
+
+
+def _operands(conditions: Conditions, node: Node, place: Place, _level: int) -> int:
+    return conditions.operands(node, place)
+
+
+def _all(conditions: Conditions, node: Node, place: Place, level: int) -> int:
+    """Values that an array has, or conditions each of which one of its elements meets."""
+    given = items(node, "$all", place)
+    if not given or not all(isinstance(each, dict) and each.keys() == {_MATCH} for each in given):
+        return conditions.operands(node, place)
+    return sum(
+        conditions.expression(members(each, "$all", place), (*place, at), level)
+        for at, each in enumerate(given)
+    )
 
 
 def one_of(kinds: frozenset[int], what: str) -> Check:
@@ -158,9 +213,12 @@ def one_of(kinds: frozenset[int], what: str) -> Check:
 
 
 def _type(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
-    for each in node if isinstance(node, list) else [node]:
-        if not is_kind(each, NUMBERS | {STRING}):
-            raise refusal("$type takes the name or the number of a type, or an array.", place)
+    given = node if isinstance(node, list) else [node]
+    if not given or not all(is_kind(each, NUMBERS | {STRING}) for each in given):
+        raise refusal("$type takes the name or the number of a type, or an array of them.", place)
+    for name in map(text, given):
+        if name is not None and name not in TYPES:
+            raise refusal(f"$type takes {', '.join(sorted(TYPES))}, or a number.", place)
     return 1
 
 
@@ -172,11 +230,11 @@ def _modulo(_conditions: Conditions, node: Node, place: Place, _level: int) -> i
 
 
 def _element_match(conditions: Conditions, node: Node, place: Place, level: int) -> int:
-    return conditions.element(members(node, "$elemMatch", place), place, level)
+    return conditions.of_element(node, place, level)
 
 
 def _negation(conditions: Conditions, node: Node, place: Place, level: int) -> int:
-    if is_kind(node, frozenset((REGEX,))):
+    if is_pattern(node):
         return conditions.operand(node, place)
     return conditions.expression(members(node, "$not", place), place, level)
 
@@ -184,19 +242,19 @@ def _negation(conditions: Conditions, node: Node, place: Place, level: int) -> i
 OPERATORS: Mapping[str, Check] = MappingProxyType(
     {
         "$eq": _operand,
-        "$ne": _operand,
-        "$gt": _operand,
-        "$gte": _operand,
-        "$lt": _operand,
-        "$lte": _operand,
-        "$in": _operand_list,
-        "$nin": _operand_list,
-        "$all": _operand_list,
+        "$ne": _compared,
+        "$gt": _compared,
+        "$gte": _compared,
+        "$lt": _compared,
+        "$lte": _compared,
+        "$in": _operands,
+        "$nin": _operands,
+        "$all": _all,
         "$exists": one_of(NUMBERS | {BOOLEAN}, "true or false"),
         "$type": _type,
         "$size": one_of(INTEGERS, "a whole number"),
         "$mod": _modulo,
-        "$elemMatch": _element_match,
+        _MATCH: _element_match,
         "$not": _negation,
     }
 )

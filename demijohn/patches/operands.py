@@ -37,9 +37,14 @@ NUMBERS = INTEGERS | {DOUBLE, DECIMAL128}
 
 def forbidden(operator: str, allowed: Iterable[str], place: Place) -> ForbiddenOperator:
     """The problem of an operator that is not on the list of what may stand there."""
+    return not_let_through(operator, f"there are {', '.join(sorted(allowed))}.", place)
+
+
+def not_let_through(operator: str, hint: str, place: Place) -> ForbiddenOperator:
+    """The same with a hint where the list would be too long."""
     # The name is the client's own, and may be as long as the body.
     name = operator if len(operator) < LEVELS else "This operator"
-    detail = f"{name} is not let through here; there are {', '.join(sorted(allowed))}."
+    detail = f"{name} is not let through here; {hint}"
     return ForbiddenOperator(detail, faults=(Fault(pointer_to(place), detail),))
 
 

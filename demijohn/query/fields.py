@@ -44,7 +44,7 @@ class Fields:
 
     def widened(self, needed: Iterable[str]) -> Fields | None:
         """Fields that show what is `needed` too; None for all of them."""
-        missing = [path for path in needed if path != ID and not self._shows(path)]
+        missing = [each for each in needed if each.split(".")[0] != ID and not self._shows(each)]
         if not missing:
             return replace(self, with_id=True)
         if not self.are_shown:
@@ -81,6 +81,8 @@ def read_fields(text: str) -> Fields:
         raise BadParameter(f"fields: there are at most {MOST_FIELDS}.")
     for path in (*shown, *hidden):
         check_path(path, "fields")
+        if path.startswith(f"{ID}."):
+            raise BadParameter("fields: _id is shown or left out as a whole.")
     check_distinct((*shown, *hidden), "fields")
     if shown and [path for path in hidden if path != ID]:
         raise BadParameter("fields: those to show and those to leave out (-) do not mix.")

@@ -16,25 +16,24 @@ from demijohn.formats.bson_values import (
     DOCUMENT,
     FRAME,
     OBJECT_ID,
-    REGEX,
-    STRING,
     Node,
     Value,
     encode,
 )
 from demijohn.formats.extended_in import parse_extended_value
 from demijohn.formats.id_values import HEX_ID
-from demijohn.patches.conditions import LOGICAL, OPERATORS, Check, Conditions, one_of
+from demijohn.patches.conditions import LOGICAL, OPERATORS, Check, Conditions
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import INTEGERS, Place, check_value, is_kind, members, text
 from demijohn.query.expressions import check_expression
 from demijohn.query.faults import at, told_as
+from demijohn.query.patterns import check_options, check_pattern
 
 LARGEST = 1024 * 1024
 """Bytes of a filter's BSON."""
-LONGEST_PATTERN = 1_000
-"""Bytes of a regular expression."""
-_FLAGS = frozenset(b"imsxu")
+_GEOMETRY = "$geometry"
+SHAPES = frozenset((_GEOMETRY, "$box", "$center", "$centerSphere", "$polygon"))
+"""What `$geoWithin` takes."""
 _ID = "_id"
 _OF_IDS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$not"))
 
@@ -108,34 +107,13 @@ def _id(node: Node) -> Node:
 
 
 def _pattern(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
-    """A regular expression, as a value of its own or as the argument of `$regex`."""
-    if is_kind(node, frozenset((REGEX,))):
-        assert isinstance(node, Value)
-        pattern, flags = node.payload[:-1].split(b"\0", 1)
-    else:
-        given = text(node)
-        if given is None:
-            raise refusal("$regex takes a string or a regular expression.", place)
-        pattern, flags = given.encode(), b""
-    if len(pattern) > LONGEST_PATTERN:
-        raise refusal(f"A regular expression has at most {LONGEST_PATTERN:,} bytes.", place)
-    if b"\0" in pattern:
-        raise refusal("A regular expression holds no U+0000.", place)
-    _check_flags(flags, place)
+    check_pattern(node, place)
     return 1
 
 
 def _options(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
-    given = text(node)
-    if given is None:
-        raise refusal("$options takes a string of letters.", place)
-    _check_flags(given.encode(), place)
-    return 1
-
-
-def _check_flags(flags: bytes, place: Place) -> None:
-    if not _FLAGS.issuperset(flags):
-        raise refusal("Options of a regular expression are i, m, s, x and u.", place)
+    check_options(node, place)
+    return 0
 
 
 def _expression(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
@@ -151,13 +129,17 @@ def _bits(_conditions: Conditions, node: Node, place: Place, _level: int) -> int
     return 1
 
 
-def _geometry(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
-    shape = members(node, "The operator", place)
-    if shape.keys() != {"$geometry"}:
-        raise refusal("The operator takes $geometry, a GeoJSON object.", place)
-    inside = (*place, "$geometry")
-    check_value(members(shape["$geometry"], "$geometry", inside), inside)
-    return 1
+def _shape(names: frozenset[str]) -> Check:
+    """The check of an argument that is one of these shapes, whose figures the database judges."""
+
+    def check(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
+        ((name, figures), *more) = members(node, "The operator", place).items()
+        if name not in names or more:
+            raise refusal(f"The operator takes one of {', '.join(sorted(names))}.", place)
+        check_value(figures, (*place, name))
+        return 1
+
+    return check
 
 
 _MORE: Mapping[str, Check] = MappingProxyType(
@@ -168,17 +150,16 @@ _MORE: Mapping[str, Check] = MappingProxyType(
         "$bitsAnySet": _bits,
         "$bitsAllClear": _bits,
         "$bitsAnyClear": _bits,
-        "$geoWithin": _geometry,
-        "$geoIntersects": _geometry,
+        "$geoWithin": _shape(SHAPES),
+        "$geoIntersects": _shape(frozenset((_GEOMETRY,))),
     }
 )
 FILTER = Conditions(
     most_clauses=500,
     deepest=20,
+    most_values=10_000,
     operators=MappingProxyType({**OPERATORS, **_MORE}),
-    queries=MappingProxyType(
-        {"$expr": _expression, "$comment": one_of(frozenset((STRING,)), "a string")}
-    ),
+    queries=MappingProxyType({"$expr": _expression}),
     pattern=_pattern,
 )
 """What a filter may say."""

@@ -9,22 +9,20 @@ through `filter`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
-
-import orjson
 
 from demijohn.errors import BadParameter, InvalidDocument, InvalidFilter, MalformedJson, Problem
 from demijohn.formats.bson_values import BOOLEAN, NULL, Node, Value, encode
 from demijohn.formats.extended_in import parse_extended_value
 from demijohn.formats.extended_types import string
 from demijohn.formats.ids import from_segment
-from demijohn.patches.operands import INTEGERS, text
-from demijohn.query.fields import Fields, read_fields
+from demijohn.patches.operands import INTEGERS, is_kind, text
+from demijohn.query.fields import ID, Fields, read_fields
 from demijohn.query.filters import Filter, all_of, check_filter, read_filter
 from demijohn.query.paths import check_path
 from demijohn.query.sort import Sort, read_sort
@@ -42,7 +40,11 @@ MOST_LIMIT = 1_000
 MOST_PARAMETERS = 100
 _COUNTS = ("exact", "estimated")
 _NAME = re.compile(r"(?P<path>[^\[\]]+)(\[(?P<operator>[^\[\]]*)\])?", re.DOTALL)
-_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
+_ITEM = re.compile(r'("(?:[^"\\]|\\.)*"|(?!")[^,]*)(,|\Z)', re.DOTALL)
+_SCALAR = re.compile(
+    r'-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false|null|".*"', re.DOTALL | re.ASCII
+)
+_MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 OPERATORS = MappingProxyType(
     {each: f"${each}" for each in ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "regex")}
     | {"exists": "$exists", "type": "$type"}
@@ -67,7 +69,7 @@ class Asked:
 def parse_query(raw: bytes) -> list[tuple[str, str]]:
     """The names and values of a query string (WHATWG URL, "application/x-www-form-urlencoded").
 
-    Raises BadParameter for what is no UTF-8, or too much of it.
+    Raises BadParameter for what is no UTF-8 or not percent-encoded, or too much of it.
     """
     if not raw:
         return []
@@ -119,10 +121,12 @@ def read_body(body: bytes, *, extended: bool) -> Asked:
     if FILTER not in given:
         return asked
     checked = check_filter(given[FILTER], (FILTER,), extended=extended)
-    return Asked(checked, asked.sort, asked.fields, asked.limit, asked.after, asked.count)
+    return replace(asked, filter=checked)
 
 
 def _decode(part: bytes) -> str:
+    if _MALFORMED.search(part):
+        raise BadParameter("A parameter has a % without two hex digits after it; % itself is %25.")
     try:
         return unquote_to_bytes(part.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
@@ -159,59 +163,66 @@ def _condition(name: str, value: str) -> dict[str, Node]:
     if operator is None:
         return {path: {"$eq": _value(path, value)}}
     if operator not in OPERATORS:
-        raise _unknown(operator, OPERATORS, f"{path[:100]}[…]: ")
+        raise _unknown(operator, OPERATORS, f"{path[:100]}: operator ")
     return {path: {OPERATORS[operator]: _argument(path, operator, value)}}
 
 
 def _argument(path: str, operator: str, value: str) -> Node:
     if operator in ("in", "nin"):
-        return [_value(path, each) for each in _items(value)]
+        return [_value(path, each) for each in _items(path, value)]
     if operator == "exists":
         if value not in ("true", "false"):
-            raise BadParameter(f"{path}[exists]: true or false.")
+            raise BadParameter(f"{path[:100]}[exists]: true or false.")
         return Value(BOOLEAN, b"\1" if value == "true" else b"\0")
-    given = string(value) if operator == "regex" else _value(path, value)
     if operator in ("regex", "type"):
-        _check(path, operator, given)
-    return given
+        given = string(value) if operator == "regex" else _plain(path, value)
+        return _checked(path, operator, given)
+    return _value(path, value)
 
 
-def _check(path: str, operator: str, given: Value) -> None:
-    """Hold what is more than a value to what a filter may say."""
+def _checked(path: str, operator: str, given: Value) -> Value:
+    """What is more than a value, held to what a filter may say."""
     try:
         check_filter({path: {OPERATORS[operator]: given}})
     except Problem as refused:
-        raise BadParameter(f"{path}[{operator}]: {refused.detail}") from refused
+        raise BadParameter(f"{path[:100]}[{operator}]: {refused.detail}") from refused
+    return given
 
 
 def _value(path: str, text: str) -> Value:
-    """A JSON number, true, false, null or quoted string as that, anything else as a string."""
-    if path == "_id":
-        return from_segment(text)
+    if path != ID:
+        return _plain(path, text)
     try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return string(text)
-    if isinstance(parsed, dict | list):
+        return from_segment(text)
+    except BadParameter:
+        raise BadParameter("_id: 24 hex digits, a string, or Extended JSON of an id.") from None
+
+
+def _plain(path: str, text: str) -> Value:
+    """A JSON number, true, false, null or quoted string as that, anything else as a string."""
+    if not _SCALAR.fullmatch(text):
         return string(text)
     try:
         return cast("Value", parse_extended_value(text.encode()))
+    except MalformedJson:  # in quotes, but no string of JSON
+        return string(text)
     except InvalidDocument as refused:
         raise BadParameter(f"{path[:100]}: {refused.detail}") from refused
 
 
-def _items(text: str) -> list[str]:
+def _items(path: str, text: str) -> Iterator[str]:
     """The parts between commas; one in quotes may hold commas."""
-    found, start = [], 0
-    while start <= len(text):
-        item = _ITEM.match(text, start)
+    at = 0
+    while True:
+        item = _ITEM.match(text, at)
         if item is None:
-            raise BadParameter("A value in quotes is followed by a comma or nothing.")
-        found.append(item[1])
-        if not item[0].endswith(",") or item.end() == start:
-            break
-        start = item.end()
-    return found
+            raise BadParameter(
+                f"{path[:100]}: a value in quotes is closed, and a comma follows it."
+            )
+        yield item[1]
+        if not item[2]:
+            return
+        at = item.end()
 
 
 def _limit(text: str) -> int:
@@ -241,12 +252,28 @@ def _word(name: str, node: Node) -> str:
     given = text(node)
     if given is not None and name != LIMIT:
         return given
-    if name == LIMIT and isinstance(node, Value) and node.kind in INTEGERS:
-        return str(int.from_bytes(node.payload, "little", signed=True))
-    raise BadParameter(f"{name}: {'a whole number' if name == LIMIT else 'a string'}.")
+    if name == LIMIT and is_kind(node, INTEGERS):
+        return str(_number(node))
+    if name == SORT and isinstance(node, dict):
+        return ",".join(_key(path, direction) for path, direction in node.items())
+    kinds = {LIMIT: "a whole number", SORT: 'a string, or an object such as {"age": -1}'}
+    raise BadParameter(f"{name}: {kinds.get(name, 'a string')}.")
 
 
-def _unknown(name: str, known: Iterable[str] | Mapping[str, str], where: str = "") -> BadParameter:
+def _key(path: str, direction: Node) -> str:
+    """A path of MongoDB's own form of a sort, as it is written in a text."""
+    sign = _number(direction) if is_kind(direction, INTEGERS) else 0
+    if sign not in (1, -1) or path.startswith("-") or "," in path:
+        raise BadParameter("sort: each path has 1 or -1, no - before it and no comma in it.")
+    return path if sign == 1 else f"-{path}"
+
+
+def _number(node: Node) -> int:
+    assert isinstance(node, Value)
+    return int.from_bytes(node.payload, "little", signed=True)
+
+
+def _unknown(name: str, known: Iterable[str], where: str = "") -> BadParameter:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}."
     return BadParameter(f"{where}{name[:100]} is not known; {hint}")

@@ -14,14 +14,14 @@ LONGEST = 1_000
 
 def check_path(path: str, where: str) -> None:
     """Raise BadParameter, by the name of the parameter, for what is no path of a field."""
+    if len(path) > LONGEST:
+        raise BadParameter(f"{where}: a path has at most {LONGEST:,} characters.")
+    if any(part.startswith("$") for part in path.split(".")):
+        raise BadParameter(f"{where}: no part of a path starts with $.")
     try:
-        parts = parts_of(path, ())
+        parts_of(path, ())
     except InvalidPatch as refused:
         raise BadParameter(f"{where}: {refused.detail}") from refused
-    if len(path) > LONGEST or any(part.startswith("$") for part in parts):
-        raise BadParameter(
-            f"{where}: a path has at most {LONGEST:,} characters, and no part of it starts with $."
-        )
 
 
 def check_distinct(paths: Iterable[str], where: str) -> None:

@@ -100,6 +100,19 @@ def _plain(_checker: _Checker, node: Node, place: Place, _level: int) -> Node:
     return node
 
 
+def _windows(_checker: _Checker, node: Node, place: Place, _level: int) -> Node:
+    """`$setWindowFields`: in its output, and nowhere else, an operator has a neighbour."""
+    given = _members(node, "$setWindowFields", {"partitionBy", "sortBy", "output"}, place)
+    _rest(given, {"output"}, place)
+    inside = (*place, "output")
+    for name, each in members(given.get("output", {}), "output", inside).items():
+        output = members(each, "A field of the output", (*inside, name))
+        # Apart, each is an expression like any other.
+        for key, child in output.items():
+            check_expression({key: child}, (*inside, name))
+    return given
+
+
 def _match(checker: _Checker, node: Node, place: Place, _level: int) -> Node:
     return checker.query(node, place)
 
@@ -175,12 +188,12 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "$lookup": _lookup,
         "$unionWith": _union,
         "$graphLookup": _graph,
+        "$setWindowFields": _windows,
         **dict.fromkeys(
             (
                 *("$project", "$addFields", "$set", "$unset", "$group", "$sort", "$limit"),
                 *("$skip", "$unwind", "$count", "$sortByCount", "$bucket", "$bucketAuto"),
                 *("$replaceRoot", "$replaceWith", "$redact", "$sample", "$densify", "$fill"),
-                "$setWindowFields",
             ),
             _plain,
         ),
