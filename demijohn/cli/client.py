@@ -14,38 +14,34 @@ caller to decide, who is told exactly how a request ended (the errors below).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self
+from socket import socket
+from urllib.parse import quote, urlencode
 
 import click
 import orjson
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    IncompleteRead,
-    InvalidChunkLength,
-    InvalidHeader,
-    LocationParseError,
-    LocationValueError,
-    ProtocolError,
-    ReadTimeoutError,
-)
-from urllib3.util import Retry, parse_url
+from urllib3.exceptions import InvalidHeader, LocationParseError
+from urllib3.util import Retry, Url, parse_url
 
 from demijohn import settings
-from demijohn.errors import Fault
+from demijohn.cli.exchange import PORTS, Exchange, Lost, connect, head, reason
+from demijohn.formats import media_types
 
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 120.0
-"""Seconds without a byte; well past the service's own deadlines, which answer before it."""
 LARGEST_PROBLEM = 1024 * 1024
-CHUNK = 64 * 1024
 NO_ANSWER = 0
 """The status of a Problem where the service gave none."""
+CANONICAL = f"{media_types.NDJSON}; mode=canonical"
+"""Lines of Extended JSON: nothing of a document is lost."""
+
+collection_option = click.option(
+    "--collection",
+    metavar="NAME",
+    default="data",
+    show_default=True,
+    help="The collection of documents.",
+)
 
 
 class ClientError(Exception):
@@ -68,13 +64,14 @@ class ConnectionLost(ClientError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An answer of the service other than success, as the client understood it (RFC 9457)."""
+    """What the service says of a request, or of a record in it, that it refuses (RFC 9457)."""
 
     status: int
     code: str
     """The service's stable code, or `http-{status}` where the answer has none."""
     detail: str
-    errors: tuple[Fault, ...] = ()
+    pointer: str | None = None
+    """A JSON Pointer to what is wrong in the record, where one place is."""
     retry_after: float | None = None
     """Seconds, from the header Retry-After."""
 
@@ -101,80 +98,73 @@ class Refused(ClientError):
 
 
 class Service:
-    """A service at `url`, over at most `connections` kept-alive connections; thread-safe."""
+    """One collection of a service; each request has a connection of its own. Thread-safe."""
 
-    def __init__(self, url: str, connections: int = 1) -> None:
+    def __init__(self, url: str, collection: str) -> None:
         """Take the service's address, as `service_url` gives it; connect to nothing yet."""
         self.url = url
-        self._data_url = f"{url}/data"
-        self._pool = PoolManager(
-            num_pools=1,
-            maxsize=connections,
-            retries=False,
-            timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
-        )
-
-    def __enter__(self) -> Self:
-        """Give the service itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the idle connections."""
-        self._pool.clear()
-
-    def insert(self, document: bytes) -> Problem | None:
-        """POST one document, its bytes unchanged; None when the service says it is stored.
-
-        Raises Unreachable and ConnectionLost.
-        """
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        with self._request("POST", headers, document) as response:
-            body = _read(response)
-            return None if response.status == HTTPStatus.CREATED else _problem(response, body)
+        self._parts = parse_url(url)
+        self._path = f"/v1/collections/{quote(collection, safe='')}"
 
     @contextmanager
-    def documents(self) -> Iterator[Iterator[bytes]]:
-        """The bytes of the JSON array of every document, in chunks as they arrive.
+    def upload(self, lines: bytes, *, extended: bool) -> Iterator[Iterator[bytes]]:
+        """POST documents, one a line; the lines of the answer, while the others are on their way.
 
-        Raises Unreachable, Refused, and (while it is read) ConnectionLost when it is cut.
+        Raises Unreachable, Refused, and (while it is read too) ConnectionLost.
         """
-        with self._request("GET", {"Accept": "application/json"}) as response:
-            if response.status != HTTPStatus.OK:
-                raise Refused(self.url, _problem(response, _read(response)))
-            yield _chunks(response)
+        kind = CANONICAL if extended else media_types.NDJSON
+        path = f"{self._path}/documents"
+        with self._request("POST", path, media_types.NDJSON, kind, lines) as chunks:
+            yield split_lines(chunks)
+
+    @contextmanager
+    def documents(self, asked: dict[str, str], accept: str) -> Iterator[Iterator[bytes]]:
+        """The collection's documents as NDJSON, in chunks as they arrive.
+
+        `asked` are parameters of the route. Raises Unreachable, Refused and, while it is read too,
+        ConnectionLost when it is cut.
+        """
+        query = f"?{urlencode(asked, quote_via=quote)}" if asked else ""
+        with self._request("GET", f"{self._path}/documents{query}", accept) as chunks:
+            yield chunks
+
+    def search(self, asked: bytes) -> list[bytes]:
+        """The documents that a search, in Extended JSON, finds: a line of that for each.
+
+        Raises Unreachable, Refused, ConnectionLost.
+        """
+        kind = media_types.EXTENDED
+        with self._request("POST", f"{self._path}/search", CANONICAL, kind, asked) as chunks:
+            return list(split_lines(chunks))
 
     @contextmanager
     def _request(
-        self, method: str, headers: dict[str, str], body: bytes | None = None
-    ) -> Iterator[BaseHTTPResponse]:
-        try:
-            response = self._pool.request(
-                method,
-                self._data_url,
-                body=body,
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except (ConnectTimeoutError, LocationValueError) as error:
-            refused = isinstance(error.__cause__, ConnectionRefusedError)
-            raise Unreachable(self.url, _reason(error), refused=refused) from error
-        except (HTTPError, OSError) as error:
-            raise ConnectionLost(_reason(error)) from error
-        try:
-            yield response
-        finally:
-            if response.connection is not None:
-                # Not read to its end: what remains would be taken for the next answer.
-                response.close()
-            response.release_conn()
+        self, method: str, path: str, accept: str, kind: str | None = None, body: bytes = b""
+    ) -> Iterator[Iterator[bytes]]:
+        """The chunks of the answer, if it is a 200 with NDJSON."""
+        headers = {"User-Agent": "demijohn", "Accept": accept}
+        if kind is not None:
+            headers |= {"Content-Type": kind, "Content-Length": str(len(body))}
+        request = head(self._parts, method, path, headers)
+        with self._connected() as sock:
+            try:
+                exchange = Exchange(sock, request, body)
+                exchange.begin()
+                if exchange.status != HTTPStatus.OK or not _is_ndjson(exchange):
+                    raise Refused(self.url, _problem(exchange))
+                yield exchange.body()
+            except Lost as error:
+                raise ConnectionLost(str(error)) from error
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket]:
+        with ExitStack() as stack:
+            try:
+                sock = stack.enter_context(connect(self._parts))
+            except OSError as error:
+                refused = isinstance(error, ConnectionRefusedError)
+                raise Unreachable(self.url, reason(error), refused=refused) from error
+            yield sock
 
 
 def service_url(option: str | None) -> str:
@@ -189,15 +179,23 @@ def service_url(option: str | None) -> str:
     try:
         parts = parse_url(url)
     except LocationParseError:
-        parts = None
-    if not parts or parts.scheme not in ("http", "https") or not parts.host:
+        parts = Url()
+    if parts.scheme not in PORTS or not parts.host:
         raise click.UsageError(f"{url!r} is no http:// or https:// address.")
     if parts.auth or parts.query is not None or parts.fragment is not None:
         raise click.UsageError("The address takes no credentials, query or fragment.")
     return url
 
 
-def parse_problem(status: int, reason: str, body: bytes, retry_after: float | None) -> Problem:
+def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The whole lines of a text that comes in chunks, without their ends."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def parse_problem(status: int, body: bytes, retry_after: float | None = None) -> Problem:
     """What an answer with this status and body says, whoever it is from."""
     try:
         members = orjson.loads(body)
@@ -205,60 +203,37 @@ def parse_problem(status: int, reason: str, body: bytes, retry_after: float | No
         members = None
     code = members.get("code") if isinstance(members, dict) else None
     if not isinstance(members, dict) or not isinstance(code, str) or not code:
-        return Problem(
-            status,
-            _stand_in_code(status),
-            f"The answer was {status} {reason}".rstrip() + ", and not from a demijohn.",
-            retry_after=retry_after,
-        )
+        detail = f"The answer was {status}, and not from a demijohn."
+        return Problem(status, _stand_in_code(status), detail, retry_after=retry_after)
     detail = members.get("detail") or members.get("title") or code
-    return Problem(status, code, str(detail), tuple(_faults(members)), retry_after)
-
-
-def _faults(members: dict[str, object]) -> Iterator[Fault]:
-    errors = members.get("errors")
-    for error in errors if isinstance(errors, list) else []:
-        if isinstance(error, dict) and isinstance(error.get("pointer"), str):
-            yield Fault(error["pointer"], str(error.get("detail", "")))
+    pointer = members.get("pointer") or None
+    return Problem(status, code, str(detail), pointer and str(pointer), retry_after)
 
 
 def _stand_in_code(status: int) -> str:
     return f"http-{status}"
 
 
-def _problem(response: BaseHTTPResponse, body: bytes) -> Problem:
+def _is_ndjson(exchange: Exchange) -> bool:
+    kind = exchange.headers.get("content-type", "")
+    return kind.partition(";")[0].strip() == media_types.NDJSON
+
+
+def _problem(exchange: Exchange) -> Problem:
+    """What the answer says, as far as it came."""
+    body = b""
     try:
-        retry_after = Retry().get_retry_after(response)
-    except InvalidHeader:
-        retry_after = None
-    return parse_problem(response.status, response.reason or "", body, retry_after)
+        for chunk in exchange.body():
+            body += chunk
+            if len(body) > LARGEST_PROBLEM:
+                break
+    except Lost:
+        pass  # The status says enough.
+    return parse_problem(exchange.status, body, _retry_after(exchange))
 
 
-def _read(response: BaseHTTPResponse) -> bytes:
-    """The body, as far as a problem's may go; a body that is cut counts as far as it came."""
+def _retry_after(exchange: Exchange) -> float | None:
     try:
-        return response.read(LARGEST_PROBLEM)
-    except (HTTPError, OSError):
-        return b""
-
-
-def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
-    try:
-        yield from response.stream(CHUNK)
-    except (HTTPError, OSError) as error:
-        raise ConnectionLost(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    """Why a request failed, in a few words for people."""
-    inner = error.args[1] if isinstance(error, ProtocolError) and error.args[1:] else None
-    cause = inner or error.__cause__ or error
-    if isinstance(cause, IncompleteRead | InvalidChunkLength):
-        return "the connection ended in the middle of the answer"
-    if isinstance(error, ReadTimeoutError):
-        return f"no answer within {READ_TIMEOUT:.0f} seconds"
-    if isinstance(error, ConnectTimeoutError) and isinstance(cause, TimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT:.0f} seconds"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(cause) or type(cause).__name__
+        return Retry().parse_retry_after(exchange.headers["retry-after"])
+    except (KeyError, InvalidHeader):
+        return None

@@ -1,4 +1,4 @@
-"""`demijohn export`: every document of a service as NDJSON or a JSON array, whole or not at all."""
+"""`demijohn export`: the documents of a collection as lines or an array, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from typing import BinaryIO, Literal
 
 import click
 
-from demijohn.cli.client import ClientError, ConnectionLost, Service, service_url
+from demijohn.cli.client import (
+    CANONICAL,
+    ClientError,
+    ConnectionLost,
+    Service,
+    collection_option,
+    service_url,
+)
+from demijohn.cli.gzipped import zipped
 from demijohn.cli.progress import Report, progress
 from demijohn.exits import Exit
-from demijohn.formats.json_stream import RecordSplitter, SplitError
+from demijohn.formats.media_types import NDJSON
 
 STDOUT = "-"
-LARGEST_RECORD = 128 * 1024 * 1024
-"""A document of 16 MiB BSON is longer as JSON: at worst six bytes for each control character."""
+GZIP_SUFFIX = ".gz"
 BUFFER = 256 * 1024
 MEGABYTE = 1_000_000
 
@@ -27,14 +34,38 @@ Format = Literal["ndjson", "json"]
 
 EXAMPLES = """\b
 Examples:
-  demijohn export backup.ndjson
-  demijohn export --format json --url http://10.0.0.7:30500 | gzip > backup.json.gz
+  demijohn export backup.ndjson.gz --collection movies --extended
+  demijohn export --filter '{"year": {"$gt": 1999}}' --fields title,-_id --format json
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says, made definite."""
+
+    file: str
+    url: str
+    collection: str
+    asked: dict[str, str]
+    """Parameters of the list of documents, handed through."""
+    extended: bool
+    form: Format
+    packed: bool
+
+    @property
+    def accept(self) -> str:
+        """The media type to be asked for."""
+        return CANONICAL if self.extended else NDJSON
 
 
 @click.command("export", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default=STDOUT)
 @click.option("--url", metavar="URL", help="The service.  [env: DEMIJOHN_URL]")
+@collection_option
+@click.option("--extended", is_flag=True, help="As canonical Extended JSON: every type is kept.")
+@click.option("--filter", metavar="JSON", help="Only documents that it matches.")
+@click.option("--sort", metavar="PATHS", help="In this order, such as -year,title.")
+@click.option("--fields", metavar="PATHS", help="Only these, such as title,-_id.")
 @click.option(
     "--format",
     "form",
@@ -43,15 +74,36 @@ Examples:
     show_default=True,
     help="One document a line, or one array.",
 )
-def export_command(*, file: str, url: str | None, form: Format) -> None:
-    """Write every document of a service to FILE (or to standard output, for -).
+@click.option("--gzip", is_flag=True, help="Packed; so is a FILE whose name ends in .gz.")
+def export_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
+    *,
+    file: str,
+    url: str | None,
+    collection: str,
+    extended: bool,
+    form: Format,
+    gzip: bool,
+    **asked: str | None,
+) -> None:
+    """Write the documents of a collection to FILE (or to standard output, for -).
 
-    Documents come as GET /data gives them, without _id, their bytes unchanged, and are never
-    all in memory. FILE appears, or is replaced, only once everything has arrived: until then the
-    export writes to a file beside it (.FILE.….part) and removes that if it fails. On standard
-    output a part may have been written before something fails: trust it only with exit code 0.
+    They are never all in memory. FILE appears, or is replaced, only once everything has arrived:
+    until then the export writes to a file beside it (.FILE.….part) and removes that if it fails.
+    On standard output a part may have been written before something fails: trust it only with
+    exit code 0.
+
+    --filter, --sort and --fields are those of the HTTP interface.
     """
-    sys.exit(run(file, service_url(url), form))
+    options = Options(
+        file=file,
+        url=service_url(url),
+        collection=collection,
+        asked={name: value for name, value in asked.items() if value is not None},
+        extended=extended,
+        form=form,
+        packed=gzip or file.endswith(GZIP_SUFFIX),
+    )
+    sys.exit(run(options))
 
 
 class NotWhole(Exception):
@@ -70,11 +122,11 @@ class Count:
         return f"{self.documents} documents, {self.bytes / MEGABYTE:.1f} MB"
 
 
-def run(file: str, url: str, form: Format) -> Exit:
-    """Export to `file`, and say on standard error how it went."""
-    count = Count()
+def run(options: Options) -> Exit:
+    """Export, and say on standard error how it went."""
+    count, file = Count(), options.file
     try:
-        _export(file, url, form, count)
+        _export(options, count)
     except KeyboardInterrupt:
         return _fail(f"Stopped after {count}.", file, Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -90,66 +142,44 @@ def run(file: str, url: str, form: Format) -> Exit:
     return Exit.OK
 
 
-def _export(file: str, url: str, form: Format, count: Count) -> None:
+def _export(options: Options, count: Count) -> None:
     """Write every document, counting; raises what `run` sorts."""
-    on_screen = file == STDOUT and sys.stdout.isatty()
+    on_screen = options.file == STDOUT and sys.stdout.isatty()
+    service = Service(options.url, options.collection)
     with (
-        Service(url) as service,
-        service.documents() as chunks,
-        _sink(file) as sink,
+        service.documents(options.asked, options.accept) as chunks,
+        _sink(options.file) as sink,
         progress(None, quiet=on_screen) as report,
     ):
-        for piece in FRAMES[form](_documents(chunks, count, report)):
+        pieces = FRAMES[options.form](_counted(chunks, count, report))
+        for piece in zipped(pieces) if options.packed else pieces:
             sink.write(piece)
 
 
-def _documents(chunks: Iterator[bytes], count: Count, report: Report) -> Iterator[bytes]:
-    """The documents of the array that the chunks spell; raises NotWhole for a part of one."""
-    try:
-        for document in _split(_counted(_array(chunks), count, report)):
-            count.documents += 1
-            yield document
-    except SplitError as error:
-        raise NotWhole(str(error)) from error
-
-
-def _array(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks, if they begin an array: the splitter would take any text for lines."""
-    head = b""
-    for chunk in chunks:
-        if not head:
-            head = chunk.lstrip()[:1]
-            if head not in (b"", b"["):
-                break
-        yield chunk
-    if head != b"[":
-        raise NotWhole("the answer is no JSON array")
-
-
 def _counted(chunks: Iterator[bytes], count: Count, report: Report) -> Iterator[bytes]:
+    """The same chunks. Raises NotWhole where they end in the middle of a line."""
+    last = b"\n"
     for chunk in chunks:
         yield chunk
         count.bytes += len(chunk)
+        count.documents += chunk.count(b"\n")
         report(count.bytes, f"{count.documents:,} documents")
+        last = chunk[-1:]
+    if last != b"\n":
+        raise NotWhole("the last document has no end")
 
 
-def _split(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    splitter = RecordSplitter(LARGEST_RECORD)
-    for chunk in chunks:
-        yield from splitter.feed(chunk)
-    yield from splitter.finish()
+def _as_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    return chunks
 
 
-def _as_lines(documents: Iterator[bytes]) -> Iterator[bytes]:
-    for document in documents:
-        yield document + b"\n"
-
-
-def _as_array(documents: Iterator[bytes]) -> Iterator[bytes]:
+def _as_array(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """In JSON a line end is in no string: here it is always the end of a document."""
     lead = b"["
-    for document in documents:
-        yield lead + document
-        lead = b",\n"
+    for chunk in chunks:
+        text = chunk.removesuffix(b"\n")
+        yield lead + text.replace(b"\n", b",\n")
+        lead = b",\n" if len(text) < len(chunk) else b""
     yield b"[]\n" if lead == b"[" else b"]\n"
 
 

@@ -1,4 +1,4 @@
-"""`demijohn import`: every record of a file, each its own request, and an account of each."""
+"""`demijohn import`: every record of a file into a collection, and an account of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from pathlib import Path
 
 import click
 
-from demijohn.cli.client import Service, service_url
+from demijohn.cli.client import Service, collection_option, service_url
+from demijohn.cli.gzipped import Damaged, unzipped
 from demijohn.cli.handoff import Record
+from demijohn.cli.identity import Identity
 from demijohn.cli.interrupts import Interrupts
 from demijohn.cli.progress import Report, progress
 from demijohn.cli.rejects import Rejects
-from demijohn.cli.sending import Sending, Tally
+from demijohn.cli.sending import Limits, Sending, Tally
 from demijohn.exits import Exit
 from demijohn.formats.json_stream import RecordSplitter, SplitError
 
@@ -29,7 +31,7 @@ STDIN_FILENO = 0
 EXAMPLES = """\b
 Examples:
   demijohn import movies.json
-  zcat dump.ndjson.gz | demijohn import - --url http://10.0.0.7:30500
+  demijohn import dump.ndjson.gz --collection movies --extended --url http://10.0.0.7:30500
 """
 
 
@@ -39,11 +41,11 @@ class Options:
 
     file: str
     url: str
-    concurrency: int
+    collection: str
+    extended: bool
     rejects: Path
     skip: int
-    patience: float
-    """Seconds that one record may be tried."""
+    limits: Limits
 
     @property
     def name(self) -> str:
@@ -54,12 +56,14 @@ class Options:
 @click.command("import", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--url", metavar="URL", help="The service.  [env: DEMIJOHN_URL]")
+@collection_option
+@click.option("--extended", is_flag=True, help="FILE is MongoDB Extended JSON, of either mode.")
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, 256),
-    default=8,
+    type=click.IntRange(1, 64),
+    default=4,
     show_default=True,
-    help="Records on their way at one time.",
+    help="Requests on their way at one time.",
 )
 @click.option(
     "--rejects",
@@ -80,35 +84,39 @@ class Options:
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to go on trying a record while the service takes none.",
+    help="How long to go on trying while the service fails.",
 )
 def import_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,
     file: str,
     url: str | None,
+    collection: str,
+    extended: bool,
     concurrency: int,
     rejects: Path | None,
     skip: int,
     retry_for: float,
 ) -> None:
-    """Insert the records of FILE (or of standard input, for -) into a service.
+    """Insert the records of FILE (or of standard input, for -) into a collection.
 
-    FILE holds JSON: one object a line (NDJSON), or one array of objects. It may be of any size.
-    Each record is sent once, its bytes unchanged, as POST /data. A record that the service
-    refuses is written to the rejects file with its number and the reason, and the others go on.
+    FILE holds JSON: one object a line (NDJSON), or one array of objects. It may be of any size,
+    and gzipped. A record that the service refuses is written to the rejects file with its number
+    and the reason, and the others go on.
 
-    A record whose answer got lost may be in or not. It is counted as unknown, kept in the
-    rejects file with the code outcome-unknown, and not sent again: that could double it.
+    A record without an _id gets one here, an ObjectId. So, when an answer got lost, records are
+    simply sent again, and none is doubled. Those whose answer never came count as unknown, and
+    are kept in the rejects file with the code outcome-unknown and the _id that they were sent with.
 
     Ctrl-C stops and says how to go on. The exit code is 0 only when every record is in.
     """
     options = Options(
         file=file,
         url=service_url(url),
-        concurrency=concurrency,
+        collection=collection,
+        extended=extended,
         rejects=rejects or _default_rejects(file),
         skip=skip,
-        patience=retry_for,
+        limits=Limits(concurrency, retry_for),
     )
     if file != STDIN and options.rejects.exists() and options.rejects.samefile(file):
         raise click.UsageError("FILE and the rejects file are the same.")
@@ -119,13 +127,10 @@ def import_command(  # noqa: PLR0913 (one parameter an option: click's calling c
 def run(options: Options, source: FileIO) -> Exit:
     """Import what `source` gives, and say on the terminal how it went."""
     rejects = Rejects(options.rejects, append=options.skip > 0)
-    with (
-        Interrupts() as interrupts,
-        Service(options.url, options.concurrency) as service,
-        closing(rejects),
-        progress(_size(source)) as report,
-    ):
-        sending = Sending(service, rejects, interrupts, options.concurrency, options.patience)
+    service = Service(options.url, options.collection)
+    identity = Identity(extended=options.extended)
+    with Interrupts() as interrupts, closing(rejects), progress(_size(source)) as report:
+        sending = Sending(service, identity, rejects, interrupts, options.limits)
         reader = Reader(source, interrupts, report, sending.tally)
         fault = _send_all(reader, sending, options)
         sending.finish()
@@ -149,10 +154,10 @@ class Reader:
     def records(self) -> Iterator[Record]:
         """Each record as soon as it has been read whole.
 
-        Raises SplitError, OSError and, on Ctrl-C, KeyboardInterrupt.
+        Raises SplitError, Damaged, OSError and, on Ctrl-C, KeyboardInterrupt.
         """
         splitter = RecordSplitter()
-        for chunk in self._chunks():
+        for chunk in unzipped(self._chunks()):
             yield from self._numbered(splitter.feed(chunk))
         yield from self._numbered(splitter.finish())
 
@@ -184,7 +189,7 @@ def _send_all(reader: Reader, sending: Sending, options: Options) -> str | None:
                 return None
     except KeyboardInterrupt:
         return None
-    except SplitError as error:
+    except (SplitError, Damaged) as error:
         return f"{options.name}: {error}. Nothing from there on was sent."
     except OSError as error:
         return f"{options.name} cannot be read after record {reader.read}: {error.strerror}."

@@ -1,6 +1,6 @@
 """The rejects file of `demijohn import`: a line of JSON for each record that is not known to be in.
 
-A line is ``{"record", "status", "code", "detail", "pointer"?, "errors"?, "document"}``. `document`
+A line is ``{"record", "status", "code", "detail", "pointer"?, "document"}``. `document`
 is the record's own text where it is JSON, so that no number or key changes on the way, and else
 a string that holds it.
 """
@@ -50,12 +50,8 @@ def reject_line(record: Record, problem: Problem) -> bytes:
         "code": problem.code,
         "detail": problem.detail,
     }
-    if len(problem.errors) == 1:
-        about["pointer"] = problem.errors[0].pointer
-    if problem.errors:
-        about["errors"] = [
-            {"pointer": fault.pointer, "detail": fault.detail} for fault in problem.errors
-        ]
+    if problem.pointer is not None:
+        about["pointer"] = problem.pointer
     members = orjson.dumps(about)
     return members[:-1] + b',"document":' + _as_json(record.raw) + b"}\n"
 

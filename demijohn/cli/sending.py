@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from demijohn.cli.client import NO_ANSWER, Problem, Service
 from demijohn.cli.delivery import Delivery, Kind, Outcome
 from demijohn.cli.handoff import Handoff, Record
+from demijohn.cli.identity import Identity
 from demijohn.cli.interrupts import Interrupts
 from demijohn.cli.rejects import Rejects
 from demijohn.errors import OutcomeUnknown
@@ -16,10 +17,12 @@ POLL = 0.1
 """Seconds between looks at Ctrl-C and at the senders while the reader waits."""
 GRACE = 5.0
 """Seconds that records under way get to be answered once the run stops early."""
-MOST_BYTES = 32 * 1024 * 1024
+MOST_WEIGHT = 8 * 1024 * 1024
 """Bytes of records held at one time, so that memory depends on neither file nor concurrency."""
-MOST_UNKNOWN = 5
-"""Unknown outcomes in a row for each sender, after which no further record will mend things."""
+MOST_TEXT = 1_000_000
+"""Bytes in one request, unless one record alone has more: many a proxy takes no more than 1 MiB."""
+MOST_RECORDS = 10_000
+"""In one request."""
 UNANSWERED = Problem(
     NO_ANSWER, OutcomeUnknown.code, "The import ended before the service had answered."
 )
@@ -32,52 +35,52 @@ class Tally:
     inserted: int = 0
     refused: int = 0
     unknown: int = 0
-    unknown_in_a_row: int = 0
 
     @property
     def settled(self) -> int:
         """All that were sent and answered for."""
         return self.inserted + self.refused + self.unknown
 
-    def count(self, kind: Kind) -> None:
-        """Count one record."""
-        if kind is Kind.INSERTED:
-            self.inserted += 1
-        elif kind is Kind.REFUSED:
-            self.refused += 1
-        else:
-            self.unknown += 1
-        self.unknown_in_a_row = self.unknown_in_a_row + 1 if kind is Kind.UNKNOWN else 0
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run goes about it."""
+
+    concurrency: int
+    """Requests on their way at one time."""
+    patience: float
+    """Seconds for which a failure of the service is borne."""
 
 
 class Sending:
-    """Sends records several at once; `offer` them, then `finish`.
+    """Sends records in several requests at once; `offer` them, then `finish`.
 
-    The first record goes alone: what is wrong with the address or the caller is met there,
+    The first request goes alone: what is wrong with the address or the caller is met there,
     before anything else is sent.
     """
 
     def __init__(
         self,
         service: Service,
+        identity: Identity,
         rejects: Rejects,
         interrupts: Interrupts,
-        concurrency: int,
-        patience: float,
+        limits: Limits,
     ) -> None:
-        """Take the service, where refused records go, and the seconds a record may be tried."""
+        """Take the service, the records' spelling, and where refused ones go."""
         self.tally = Tally()
         self.stopped_by: str | None = None
         """Why the run stopped before its end, for people; None while it has not."""
         self.done = 0
         """After `finish`: the record up to which, from the first one sent, all are settled."""
-        self._not_taken: dict[Record, Outcome] = {}
+        self._not_taken: dict[Record, Problem] = {}
+        self._identity = identity
         self._rejects = rejects
         self._interrupts = interrupts
-        self._concurrency = concurrency
+        self._concurrency = limits.concurrency
         self._stopping = threading.Event()
-        self._delivery = Delivery(service, patience, self._stopping.wait)
-        self._handoff = Handoff(2 * concurrency, MOST_BYTES)
+        self._delivery = Delivery(service, identity, limits.patience, self._stopping.wait)
+        self._handoff = Handoff(MOST_WEIGHT, MOST_TEXT, MOST_RECORDS)
         self._counting = threading.Lock()
         self._threads = 0
 
@@ -102,8 +105,9 @@ class Sending:
             self._stopping.set()
             self._wait_grace()
         with self._counting:
-            for record in self._handoff.write_off():
-                self._account(record, Outcome(Kind.UNKNOWN, UNANSWERED))
+            for taken in self._handoff.write_off():
+                left = frozenset(record.number for record in taken)
+                self._account(taken, Outcome({}, left, Kind.UNKNOWN, UNANSWERED))
             self._account_for_not_taken()
 
     def _wait_settled(self) -> None:
@@ -127,27 +131,30 @@ class Sending:
 
     def _send_all(self) -> None:
         try:
-            while record := self._handoff.take():
-                outcome = self._delivery.send(record.raw)
+            while taken := self._handoff.take():
+                outcome = self._delivery.send(taken)
                 with self._counting:
-                    if self._handoff.settle(record):
-                        self._account(record, outcome)
+                    if self._handoff.settle(taken):
+                        self._account(taken, outcome)
         except BaseException:
             self._stop("A defect in the import ended it.")
             raise
 
-    def _account(self, record: Record, outcome: Outcome) -> None:
-        """Count a record and keep it if it is not in; called by one thread at a time."""
-        if outcome.kind is Kind.NOT_TAKEN:
-            self._not_taken[record] = outcome
-        else:
-            self.tally.count(outcome.kind)
-            if outcome.problem:
-                self._keep(record, outcome.problem)
+    def _account(self, taken: list[Record], outcome: Outcome) -> None:
+        """Count records and keep those that are not in; called by one thread at a time."""
+        for record in taken:
+            if problem := outcome.refused.get(record.number):
+                self._refuse(record, problem)
+            elif record.number not in outcome.left:
+                self.tally.inserted += 1
+            elif outcome.problem and outcome.kind is Kind.UNKNOWN:
+                # With the _id that it was sent with: sent again so, it can't be doubled.
+                self.tally.unknown += 1
+                self._keep(replace(record, raw=self._identity.spell(record)), outcome.problem)
+            elif outcome.problem:
+                self._not_taken[record] = outcome.problem
         if outcome.stop:
             self._stop(outcome.stop)
-        elif self.tally.unknown_in_a_row >= MOST_UNKNOWN * self._concurrency:
-            self._stop(f"The outcome of {self.tally.unknown_in_a_row} in a row is not known.")
 
     def _account_for_not_taken(self) -> None:
         """Leave those at the end for another run; one with later ones settled is refused."""
@@ -156,7 +163,11 @@ class Sending:
             if record.number == self.done:
                 self.done -= 1
             else:
-                self._account(record, replace(self._not_taken[record], kind=Kind.REFUSED))
+                self._refuse(record, self._not_taken[record])
+
+    def _refuse(self, record: Record, problem: Problem) -> None:
+        self.tally.refused += 1
+        self._keep(record, problem)
 
     def _keep(self, record: Record, problem: Problem) -> None:
         try:

@@ -100,9 +100,7 @@ def exports(bench: Bench) -> dict[str, Move]:
         moves["mongoexport"] = lambda: _run(program, *target, "--out", out)
     moves["curl, relaxed Extended JSON"] = lambda: _download(bench, out, "; mode=relaxed")
     moves["curl, plain JSON"] = lambda: _download(bench, out, "")
-    moves["demijohn export"] = lambda: _demijohn(
-        bench, "export", "--collection", COLLECTION, "--output", out, "--force"
-    )
+    moves["demijohn export"] = lambda: _demijohn(bench, "export", "--collection", COLLECTION, out)
     return moves
 
 
