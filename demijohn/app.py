@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from demijohn.documents.collections import Configurations
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
 from demijohn.settings import GUIDE_URI, Settings, load_here
@@ -35,7 +36,9 @@ def create_service(settings: Settings) -> Service:
     store = Store(settings.mongodb_uri or GUIDE_URI, settings, metrics)
     entrance = Entrance(settings, metrics)
     operations = Operations(store.status, metrics)
-    application = create_application(Services(settings, store, entrance, operations, metrics))
+    configurations = Configurations(store)
+    services = Services(settings, store, entrance, operations, metrics, configurations)
+    application = create_application(services)
     return Service(settings, metrics, store, entrance, operations, application)
 
 

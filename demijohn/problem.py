@@ -15,6 +15,8 @@ class Fault:
 
     pointer: str
     detail: str
+    schema: str | None = None
+    """A JSON Pointer into the collection's schema, to the keyword that is not met."""
 
 
 class Problem(Exception):

@@ -48,9 +48,13 @@ class Become:
 
 @dataclass(frozen=True, slots=True)
 class Modify:
-    """The decision that MongoDB applies these operators."""
+    """The decision that MongoDB applies these operators.
+
+    `check` raises what speaks against the document that comes of it, which is then not written.
+    """
 
     update: Mapping[str, Any]
+    check: Callable[[bytes], None] = lambda _: None
 
 
 Decide = Callable[[bytes | None], Become | Modify]
@@ -90,17 +94,17 @@ def decided(target: Target, decide: Decide) -> Plan:
         before = attempt.find(target.collection, target.where)
         decision = decide(before)
         if isinstance(decision, Modify):
-            return Step(None, lambda: _modify(attempt, target, before, decision.update))
+            return Step(None, lambda: _modify(attempt, target, before, decision))
         changed = Changed(before, decision.document)
         return Step(changed, lambda: _become(attempt, target, changed))
 
     return plan
 
 
-def _modify(
-    attempt: Attempt, target: Target, before: bytes | None, update: Mapping[str, Any]
-) -> Changed:
-    return Changed(before, attempt.modify(target.collection, target.where, update))
+def _modify(attempt: Attempt, target: Target, before: bytes | None, decision: Modify) -> Changed:
+    after = attempt.modify(target.collection, target.where, decision.update)
+    decision.check(after)
+    return Changed(before, after)
 
 
 def _become(attempt: Attempt, target: Target, changed: Changed) -> Changed:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from demijohn.errors import BadParameter
 from demijohn.formats.batches import split
-from demijohn.query.cursor import Position, position_of, read_cursor, write_cursor
+from demijohn.query.cursor import (
+    Position,
+    check_place,
+    position_of,
+    read_cursor,
+    write_cursor,
+)
 from demijohn.query.fields import Fields
 from demijohn.query.filters import Filter, all_of
 from demijohn.query.keyset import after
@@ -61,17 +68,17 @@ def page(store: Store, wanted: Listing) -> Page:
     Raises Unsortable, InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
     """
     limit = wanted.limit or LIMIT
-    shown = wanted.fields
-    needed = None if shown is None else shown.widened(wanted.order.paths)
-    found, has_more = _take(_documents(store, replace(wanted, fields=needed), limit + 1), limit)
-    cursor = None
+    needed = _needed(wanted)
+    with closing(_documents(store, replace(wanted, fields=needed), limit + 1)) as documents:
+        found, has_more = _take(documents, limit)
     # Every document is looked at: one with an array along the sort stands in several places.
-    places = [position_of(each, wanted.order) for each in found]
+    for each in found:
+        check_place(each, wanted.order)
+    cursor = None
     if has_more:
-        cursor = write_cursor(places[-1], wanted.collection, wanted.filter, wanted.order)
-    if shown is not None and needed != shown:
-        found = [shown.apply(each) for each in found]
-    return Page(tuple(found), cursor)
+        place = position_of(found[-1], wanted.order)
+        cursor = write_cursor(place, wanted.collection, wanted.filter, wanted.order)
+    return Page(tuple(_shown(found, wanted, needed)), cursor)
 
 
 def stream(store: Store, wanted: Listing) -> Iterator[bytes]:
@@ -79,9 +86,9 @@ def stream(store: Store, wanted: Listing) -> Iterator[bytes]:
 
     The first batch is read before this returns, so that a database that can't be reached is an
     answer of its own and not a broken stream. Raises InvalidFilter, DatabaseUnavailable,
-    DeadlineExceeded; the iterator may raise them too, later.
+    DeadlineExceeded, and after a cursor Unsortable; the iterator may raise them too, later.
     """
-    batches = _batches(store, wanted)
+    batches = _batches(store, wanted) if wanted.position is None else _placed(store, wanted)
     first = next(batches, None)
     return batches if first is None else _resume(first, batches)
 
@@ -99,6 +106,19 @@ def count(store: Store, wanted: Listing, how: Count) -> int:
     return store.reading.estimate(wanted.collection)
 
 
+def _needed(wanted: Listing) -> Fields | None:
+    """The fields that are shown, and those that say where a document stands."""
+    return None if wanted.fields is None else wanted.fields.widened(wanted.order.paths)
+
+
+def _shown(documents: list[bytes], wanted: Listing, read: Fields | None) -> list[bytes]:
+    """The documents with no more than was asked for, given what was read of them."""
+    fields = wanted.fields
+    if fields is None or fields == read:
+        return documents
+    return [fields.apply(each) for each in documents]
+
+
 def _take(documents: Iterator[bytes], limit: int) -> tuple[list[bytes], bool]:
     """The documents of a page, and whether there are more."""
     found: list[bytes] = []
@@ -111,9 +131,12 @@ def _take(documents: Iterator[bytes], limit: int) -> tuple[list[bytes], bool]:
     return found, False
 
 
-def _documents(store: Store, wanted: Listing, most: int) -> Iterator[bytes]:
-    """The documents that follow, one by one; a further range is asked for when one is read."""
-    found = 0
+def _documents(store: Store, wanted: Listing, most: int) -> Generator[bytes, None, None]:
+    """The documents that follow, one by one; a further range is asked for when one is read.
+
+    All ranges have one deadline.
+    """
+    found, until = 0, store.reading.deadline()
     for range_ in _ranges(wanted):
         query = Query(
             wanted.collection,
@@ -122,7 +145,7 @@ def _documents(store: Store, wanted: Listing, most: int) -> Iterator[bytes]:
             None if wanted.fields is None else wanted.fields.projection(),
             most - found,
         )
-        for batch in store.reading.find(query):
+        for batch in store.reading.find(query, until):
             for each in split(memoryview(batch)):
                 yield each
                 found += 1
@@ -147,6 +170,16 @@ def _batches(store: Store, wanted: Listing) -> Iterator[bytes]:
             left = None if left is None else left - sum(1 for _ in split(memoryview(batch)))
         if left == 0:
             return
+
+
+def _placed(store: Store, wanted: Listing) -> Iterator[bytes]:
+    """As `_batches`, of several ranges, in which a document without one place might be twice."""
+    needed = _needed(wanted)
+    for batch in _batches(store, replace(wanted, fields=needed)):
+        found = list(split(memoryview(batch)))
+        for each in found:
+            check_place(each, wanted.order)
+        yield b"".join(_shown(found, wanted, needed))
 
 
 def _ranges(wanted: Listing) -> Iterator[Filter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from demijohn.documents.change import Become, Modify, Plan, Target, decided
@@ -29,16 +30,38 @@ Edit = Callable[[bytes], Become | Modify]
 """What a patch makes of a stored document. Raises InvalidPatch, TooLarge."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a patch's outcome is held to, and where there is room for it to be worked on."""
+
+    check: Callable[[bytes], None]
+    """Raises the problem that speaks against a document."""
+    room: Room
+
+    def edit(self, edit: Edit, document: bytes) -> Become | Modify:
+        """What the patch makes of the document, checked where that is known already."""
+        with self.room.holding(document):
+            decision = edit(document)
+            if isinstance(decision, Modify):
+                return replace(decision, check=self.check)
+            if decision.document is not None:
+                self.check(decision.document)
+            return decision
+
+
 def patched(
-    target: Target, edit: Edit, condition: Condition, spelling: Spelling, room: Room
+    target: Target, edit: Edit, condition: Condition, spelling: Spelling, checked: Checked
 ) -> Plan:
-    """The plan of a patch under a condition; its decision raises NotFound, and what `edit` does."""
+    """The plan of a patch under a condition.
+
+    Its decision raises NotFound, and what `edit` and the check do; what the database makes of
+    operators is checked inside the transaction.
+    """
 
     def decide(before: bytes | None) -> Become | Modify:
         document = require(before)
         condition.check(document, spelling)
-        with room.holding(document):
-            return edit(document)
+        return checked.edit(edit, document)
 
     return decided(target, decide)
 

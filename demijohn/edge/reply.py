@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from demijohn.edge.context import Context
-from demijohn.errors import Problem
+from demijohn.errors import Fault, Problem
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -35,13 +35,16 @@ def problem_reply(problem: Problem, context: Context) -> Reply:
         **problem.extra,
     }
     if problem.faults:
-        body["errors"] = [
-            {"pointer": fault.pointer, "detail": fault.detail} for fault in problem.faults
-        ]
+        body["errors"] = [_told(fault) for fault in problem.faults]
     headers = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store"), *problem.headers]
     if problem.retry_after is not None:
         headers.append(("Retry-After", str(problem.retry_after)))
     return Reply(problem.status, tuple(headers), dump(body), problem.code)
+
+
+def _told(fault: Fault) -> dict[str, str]:
+    place = {"pointer": fault.pointer, "detail": fault.detail}
+    return place if fault.schema is None else {**place, "schema": fault.schema}
 
 
 def json_reply(status: int, value: object) -> Reply:

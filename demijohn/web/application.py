@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from demijohn.edge.context import ROUTE
 from demijohn.web import (
     aggregate,
+    collections,
     data,
     docs,
     documents,
@@ -34,6 +35,7 @@ def create_application(services: Services) -> Flask:
     app.url_map.converters["any_path"] = documents.AnyPath
     app.register_blueprint(home.blueprint())
     app.register_blueprint(data.blueprint(services))
+    app.register_blueprint(collections.blueprint(services))
     app.register_blueprint(documents.blueprint(services))
     app.register_blueprint(indexes.blueprint(services))
     app.register_blueprint(lists.blueprint(services))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import IO
 
 from flask import Response, request
@@ -25,7 +24,7 @@ from demijohn.errors import (
 from demijohn.formats import media_types
 from demijohn.formats.bson_values import NULL, Value, encode
 from demijohn.formats.json_array import array_texts
-from demijohn.formats.spelling import read_draft
+from demijohn.formats.spelling import Draft
 from demijohn.web.answers import CREATED, PRIVATE, VARY, keyed, minimal, respond
 from demijohn.web.intake import Intake, told
 from demijohn.web.negotiation import Asked, read_asked, read_key
@@ -82,7 +81,7 @@ def create_many(services: Services, collection: str, body: bytes) -> Response:
     """Keep each object of an array that can be kept, once where the request has a key."""
     key = read_key(body)
     is_extended = request.mimetype in media_types.READ_AS_EXTENDED
-    read = _reader(is_extended=is_extended)
+    read = _reader(services, collection, is_extended=is_extended)
     asked = read_asked()
     if key is None:
         texts = array_texts(body, MOST_AT_ONCE)
@@ -111,7 +110,7 @@ def upload(services: Services, collection: str) -> Response:
     intake = Intake(
         services.store,
         Batch(collection, services.new_id),
-        _reader(is_extended=mode is not None),
+        _reader(services, collection, is_extended=mode is not None),
         int(services.settings.max_body),
         is_extended=mode is not None,
     )
@@ -124,9 +123,16 @@ def upload(services: Services, collection: str) -> Response:
     return Response(content_type=media_types.NDJSON)
 
 
-def _reader(*, is_extended: bool) -> Read:
-    """What reads each document, and finds whatever speaks against it."""
-    return partial(read_draft, extended=is_extended)
+def _reader(services: Services, collection: str, *, is_extended: bool) -> Read:
+    """What reads each document, and finds whatever speaks against it.
+
+    An upload may take hours, and a schema may change meanwhile.
+    """
+
+    def read(text: bytes) -> Draft:
+        return services.configurations.of(collection).read(text, extended=is_extended)
+
+    return read
 
 
 def _drive(intake: Intake, stream: IO[bytes], length: int | None) -> Iterator[bytes]:

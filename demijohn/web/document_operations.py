@@ -9,6 +9,7 @@ from demijohn.errors import (
     NeedsReplicaSet,
     NotFound,
     PreconditionFailed,
+    PreconditionRequired,
 )
 from demijohn.formats import media_types
 from demijohn.web.openapi.headers import (
@@ -188,7 +189,7 @@ PUT = Operation(
         ),
         Answer(204, "It is replaced, with `Prefer: return=minimal`.", headers=_STORED),
     ),
-    problems=(*STORING, NeedsReplicaSet, PreconditionFailed),
+    problems=(*STORING, NeedsReplicaSet, PreconditionFailed, PreconditionRequired),
 )
 PATCH = Operation(
     id="patchDocument",
@@ -221,6 +222,7 @@ PATCH = Operation(
         NeedsReplicaSet,
         NotFound,
         PreconditionFailed,
+        PreconditionRequired,
     ),
 )
 DELETE = Operation(
@@ -230,5 +232,5 @@ DELETE = Operation(
     description="A second time it is 404; with the same `Idempotency-Key` it is 204 again.",
     parameters=(COLLECTION, ID, *_CONDITIONS, IDEMPOTENCY_KEY),
     answers=(Answer(204, "It is deleted.", headers=(REPLAYED,)),),
-    problems=(*WRITING, NeedsReplicaSet, NotFound, PreconditionFailed),
+    problems=(*WRITING, NeedsReplicaSet, NotFound, PreconditionFailed, PreconditionRequired),
 )

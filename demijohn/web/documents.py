@@ -19,7 +19,7 @@ from demijohn.errors import BadParameter
 from demijohn.formats import media_types
 from demijohn.formats.ids import from_segment
 from demijohn.formats.json_array import is_array
-from demijohn.formats.spelling import Draft, read_draft
+from demijohn.formats.spelling import Draft
 from demijohn.web import bulk
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
@@ -66,7 +66,7 @@ def create(services: Services, collection: str) -> Response:
 def insert(services: Services, teller: Teller, body: bytes) -> Response:
     """Insert the document in a body, once where the request has a key."""
     request_ = keyed(services, read_key(body), teller)
-    draft = _read_draft(body)
+    draft = _read_draft(services, teller.collection, body)
     new = insertion(teller.collection, draft, services.new_id)
     return respond(services, write.insert(services.store, new, teller.tell, request_))
 
@@ -85,7 +85,7 @@ def put(services: Services, collection: str, segment: str) -> Response:
     refuse_parameters()
     body = read_body(*media_types.DOCUMENTS)
     teller = _teller(services, collection)
-    draft = _read_draft(body)
+    draft = _read_draft(services, collection, body)
     check_put(target, draft)
     plan = replaced(target, draft, teller.asked.condition, teller.asked.spelling)
     return _carry_out(services, teller, body, plan, lambda: put_one(services.store, target, draft))
@@ -98,7 +98,11 @@ def patch_document(services: Services, collection: str, segment: str) -> Respons
     body = read_body(*patch.READERS)
     teller = _teller(services, collection)
     edit = patch.READERS[request.mimetype](body)
-    plan = patch.patched(target, edit, teller.asked.condition, teller.asked.spelling, services.room)
+    configuration = services.configurations.of(collection)
+    if request.mimetype == media_types.UPDATE:
+        configuration.check_operators(services.store)
+    checked = patch.Checked(configuration.check, services.room)
+    plan = patch.patched(target, edit, teller.asked.condition, teller.asked.spelling, checked)
     return _carry_out(services, teller, body, plan)
 
 
@@ -115,8 +119,9 @@ def _teller(services: Services, collection: str) -> Teller:
     return Teller(collection, read_asked(), services.room)
 
 
-def _read_draft(body: bytes) -> Draft:
-    return read_draft(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
+def _read_draft(services: Services, collection: str, body: bytes) -> Draft:
+    configuration = services.configurations.of(collection)
+    return configuration.read(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
 
 
 def _carry_out(
@@ -127,6 +132,8 @@ def _carry_out(
     at_once: Callable[[], Changed] | None = None,
 ) -> Response:
     """Carry a plan out; `at_once` does the same where there is no condition and no key."""
+    configuration = services.configurations.of(teller.collection)
+    configuration.check_condition(is_given=teller.asked.condition.is_given)
     request_ = keyed(services, read_key(body), teller)
     if teller.asked.condition.is_given:
         at_once = None

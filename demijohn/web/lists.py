@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 
 from demijohn.documents.listing import count, listing, page, stream
 from demijohn.edge.reply import Reply
-from demijohn.errors import NotAcceptable
+from demijohn.errors import BadParameter, NotAcceptable
 from demijohn.formats import media_types
 from demijohn.formats.plain_out import render_array
 from demijohn.formats.spelling import Spelling
@@ -137,6 +137,8 @@ def _respond(
 ) -> Response:
     wanted = listing(collection, asked)
     if manner.are_lines:
+        if asked.count is not None:
+            raise BadParameter("count: a stream of lines has no place for it.")
         return respond_lines(stream(services.store, wanted), manner)
     rest: dict[str, object] = {}
     if asked.count is not None:

@@ -33,6 +33,9 @@ def blueprint(services: Services) -> Blueprint:
 def update(services: Services, collection: str) -> Response:
     """Apply update operators to each document; how many were met and changed."""
     where = _meant(collection)
+    configuration = services.configurations.of(collection)
+    configuration.check_condition(is_given=False)
+    configuration.check_update_many()
     operators = many.read_update(read_body(media_types.UPDATE))
     matched, modified = many.update_many(services.store, collection, where, operators)
     return to_response(json_reply(OK, {"matched": matched, "modified": modified}))
@@ -41,6 +44,7 @@ def update(services: Services, collection: str) -> Response:
 def delete(services: Services, collection: str) -> Response:
     """Delete each document; how many."""
     where = _meant(collection)
+    services.configurations.of(collection).check_condition(is_given=False)
     deleted = many.delete_many(services.store, collection, where)
     return to_response(json_reply(OK, {"deleted": deleted}))
 

@@ -8,6 +8,7 @@ from demijohn.errors import (
     InvalidDocument,
     InvalidPatch,
     OutcomeUnknown,
+    PreconditionRequired,
 )
 from demijohn.formats import media_types
 from demijohn.query.parameters import ALL
@@ -48,6 +49,7 @@ UPDATE = Operation(
         InvalidDocument,
         InvalidPatch,
         OutcomeUnknown,
+        PreconditionRequired,
     ),
 )
 DELETE = Operation(
@@ -64,5 +66,5 @@ DELETE = Operation(
             (NO_STORE,),
         ),
     ),
-    problems=(*ASKING, IdempotencyUnsupported, OutcomeUnknown),
+    problems=(*ASKING, IdempotencyUnsupported, OutcomeUnknown, PreconditionRequired),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 from flask import request
 
+from demijohn.documents.collections import Configurations
 from demijohn.documents.room import Room
 from demijohn.edge.context import CONTEXT, Context
 from demijohn.edge.entrance import Entrance
@@ -27,6 +28,7 @@ class Services:
     entrance: Entrance
     operations: Operations
     metrics: Metrics
+    configurations: Configurations
     new_id: Callable[[], ObjectId] = ObjectId
     room: Room = field(default_factory=Room)
     clock: Callable[[], float] = time.time

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from demijohn.web.openapi.operation import Schema
 from demijohn.web.openapi.schemas_bulk import BULK
+from demijohn.web.openapi.schemas_collections import COLLECTIONS
 from demijohn.web.openapi.schemas_extended import EXTENDED
 from demijohn.web.openapi.schemas_indexes import INDEXES
 from demijohn.web.openapi.schemas_patch import PATCHES
@@ -86,4 +87,5 @@ SHARED: dict[str, Schema] = {
     **EXTENDED,
     **INDEXES,
     **PATCHES,
+    **COLLECTIONS,
 }

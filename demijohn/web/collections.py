@@ -1,0 +1,171 @@
+"""`/v1/collections`: which there are, how they are configured, and dropping them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import orjson
+from flask import Blueprint, Response, request
+
+from demijohn.documents import indexes
+from demijohn.documents.collections import UNCONFIGURED, Configuration
+from demijohn.documents.offenders import Looked, look
+from demijohn.edge.reply import Reply, json_reply
+from demijohn.errors import BadParameter, NotFound
+from demijohn.formats import media_types
+from demijohn.formats.extended_out import render
+from demijohn.formats.json_text import parse_text
+from demijohn.formats.plain_out import plain_value
+from demijohn.query.names import is_reachable
+from demijohn.schemas.schema import compile_schema
+from demijohn.web import collections_operations as about
+from demijohn.web.answers import CREATED, NO_CONTENT, OK
+from demijohn.web.negotiation import refuse_conditions, refuse_key
+from demijohn.web.openapi.operation import View
+from demijohn.web.problems import to_response
+from demijohn.web.requests import (
+    check_collection,
+    read_body,
+    refuse_parameters,
+    require_acceptable,
+)
+from demijohn.web.services import Services
+
+COLLECTIONS = "/v1/collections"
+COLLECTION = f"{COLLECTIONS}/<collection>"
+_NO_KEY = "A collection configured or dropped twice is as it was after the first time."
+_MEMBERS = ("require_if_match", "schema")
+_LOOKING = 5.0
+"""Seconds for which existing documents are held to a new schema."""
+_MOST_DETAIL = 300
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The routes of collections."""
+    routes = Blueprint("collections", __name__)
+    routes.get(COLLECTIONS, endpoint="list")(View(about.LIST, partial(list_all, services)))
+    routes.get(COLLECTION, endpoint="read")(View(about.READ, partial(read, services)))
+    routes.put(COLLECTION, endpoint="put")(View(about.PUT, partial(put, services)))
+    routes.delete(COLLECTION, endpoint="drop")(View(about.DROP, partial(drop, services)))
+    return routes
+
+
+def list_all(services: Services) -> Response:
+    """Every collection that clients can reach."""
+    require_acceptable(media_types.PLAIN)
+    refuse_parameters()
+    refuse_conditions()
+    known = services.configurations.all().found
+    names = {*services.store.catalog.collections(), *known}
+    found = [
+        {
+            "name": name,
+            "count": services.store.reading.estimate(name),
+            "schema": known.get(name, UNCONFIGURED).schema is not None,
+        }
+        for name in sorted(names)
+        if is_reachable(name)
+    ]
+    return to_response(json_reply(OK, {"collections": found}))
+
+
+def read(services: Services, collection: str) -> Response:
+    """One collection: about how many documents, its configuration and indexes."""
+    _check(collection)
+    require_acceptable(media_types.PLAIN)
+    configuration = services.configurations.of(collection)
+    if configuration == UNCONFIGURED and not services.store.catalog.exists(collection):
+        raise NotFound("There is no collection of that name.")
+    return _described(services, collection, configuration, OK)
+
+
+def put(services: Services, collection: str) -> Response:
+    """Configure a collection, and make it if there is none."""
+    _check(collection)
+    refuse_key(_NO_KEY)
+    require_acceptable(media_types.PLAIN)
+    wanted = _read_configuration(read_body(media_types.PLAIN))
+    is_new = not services.store.catalog.exists(collection)
+    services.store.catalog.create(collection)
+    # What is written from now on is held to it, and so only what lies there is to be looked at.
+    services.configurations.put(collection, wanted)
+    looked = None
+    if wanted.schema is not None:
+        looked = look(services.store, collection, wanted, _LOOKING)
+    return _described(services, collection, wanted, CREATED if is_new else OK, looked)
+
+
+def drop(services: Services, collection: str) -> Response:
+    """Drop a collection with its documents, indexes and configuration."""
+    _check(collection)
+    refuse_key(_NO_KEY)
+    is_there = services.store.catalog.exists(collection)
+    if not is_there and services.configurations.of(collection) == UNCONFIGURED:
+        raise NotFound("There is no collection of that name.")
+    # In this order: documents are never left without the configuration that they are under.
+    services.store.catalog.drop(collection)
+    services.configurations.drop(collection)
+    return to_response(Reply(NO_CONTENT, (), b""))
+
+
+def _check(collection: str) -> None:
+    check_collection(collection)
+    refuse_parameters()
+    refuse_conditions()
+
+
+def _read_configuration(body: bytes) -> Configuration:
+    given, _ = parse_text(body)
+    if not isinstance(given, dict):
+        raise BadParameter("A configuration is an object.")
+    for name in given:
+        if name not in _MEMBERS:
+            raise BadParameter(f"{name[:100]} is not known; there are {', '.join(_MEMBERS)}.")
+    require_if_match = given.get("require_if_match", False)
+    if not isinstance(require_if_match, bool):
+        raise BadParameter("require_if_match is true or false.")
+    schema = given.get("schema")
+    compiled = None if schema is None else compile_schema(orjson.dumps(schema), ("schema",))
+    return Configuration(compiled, require_if_match)
+
+
+def _described(
+    services: Services,
+    collection: str,
+    configuration: Configuration,
+    status: int,
+    looked: Looked | None = None,
+) -> Response:
+    schema = configuration.schema
+    described = {
+        "name": collection,
+        "count": services.store.reading.estimate(collection),
+        "schema": None if schema is None else orjson.Fragment(schema.text),
+        "require_if_match": configuration.require_if_match,
+        "indexes": [
+            orjson.Fragment(render(each, canonical=False))
+            for each in indexes.list_indexes(services.store, collection)
+        ],
+    }
+    if looked is not None:
+        described["existing"] = _told(looked)
+    headers = [("Content-Type", media_types.PLAIN), ("Cache-Control", "no-store")]
+    if status == CREATED:
+        headers.append(("Location", request.path))
+    return to_response(Reply(status, tuple(headers), orjson.dumps(described) + b"\n"))
+
+
+def _told(looked: Looked) -> dict[str, object]:
+    return {
+        "checked": looked.checked,
+        "complete": looked.is_complete,
+        "refused": looked.refused,
+        "examples": [
+            {
+                "id": plain_value(each.id),
+                "pointer": each.problem.faults[0].pointer,
+                "detail": each.problem.faults[0].detail[:_MOST_DETAIL],
+            }
+            for each in looked.examples
+        ],
+    }
