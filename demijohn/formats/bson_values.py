@@ -110,6 +110,26 @@ def elements(document: bytes) -> Iterator[tuple[str, Value]]:
         raise damaged() from None
 
 
+def first_member(document: bytes, name: str) -> Value | None:
+    """The first member of that name, which is the one that MongoDB finds; None without one.
+
+    Nothing else is looked at. Raises InternalError as `elements` does.
+    """
+    wanted = name.encode("utf-8", "surrogateescape")
+    try:
+        at, end = LENGTH.size, len(document) - 1
+        while at < end:
+            name_end = document.index(0, at + 1)
+            start = name_end + 1
+            stop = start + _payload_length(document, document[at], start)
+            if document[at + 1 : name_end] == wanted:
+                return Value(document[at], document[start:stop])
+            at = stop
+    except (struct.error, IndexError, ValueError, KeyError):
+        raise damaged() from None
+    return None
+
+
 def open_document(document: bytes) -> dict[str, Node]:
     """The members of a document, each closed. Raises InternalError as `elements` does."""
     return dict(elements(document))

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from demijohn.errors import BadCursor, InternalError, Unsortable
 from demijohn.formats.bson_values import (
+    ARRAY,
     BINARY,
     BOOLEAN,
     DATE,
@@ -28,17 +29,14 @@ from demijohn.formats.bson_values import (
     OBJECT_ID,
     STRING,
     TIMESTAMP,
-    Node,
     Value,
-    close_node,
     elements,
     encode,
-    open_document,
-    open_node,
+    first_member,
     to_python,
 )
 from demijohn.query.filters import Filter
-from demijohn.query.sort import Sort
+from demijohn.query.sort import ID, Sort
 
 VERSION = 1
 LARGEST = 4 * 1024
@@ -65,8 +63,14 @@ class Position:
 
 def position_of(document: bytes, sort: Sort) -> Position:
     """Where a document stands. Raises Unsortable where it has no one place."""
-    opened = open_document(document)
-    return Position(tuple(_value(opened, path) for path in sort.paths))
+    return Position(tuple(_value(document, path) for path in sort.paths))
+
+
+def check_place(document: bytes, sort: Sort) -> None:
+    """Raise Unsortable for a document that has no one place, as an `_id` always has."""
+    for path in sort.paths:
+        if path != ID:
+            _value(document, path)
 
 
 def write_cursor(position: Position, collection: str, filter_: Filter, sort: Sort) -> str:
@@ -94,16 +98,15 @@ def read_cursor(text: str, collection: str, filter_: Filter, sort: Sort) -> Posi
     return position
 
 
-def _value(members: dict[str, Node], path: str) -> Value:
-    node: Node = members
+def _value(document: bytes, path: str) -> Value:
+    value = Value(DOCUMENT, document)
     for part in path.split("."):
-        opened = open_node(node)
-        if isinstance(opened, list):
+        if value.kind == ARRAY:
             raise _unsortable(path)
-        if not isinstance(opened, dict) or part not in opened:
+        found = first_member(value.payload, part) if value.kind == DOCUMENT else None
+        if found is None:
             return _MISSING
-        node = opened[part]
-    value = close_node(node)
+        value = found
     if value.kind not in ORDERED:
         raise _unsortable(path)
     return value

@@ -6,6 +6,7 @@ above (`demijohn.query`). What the database refuses all the same is the question
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
 
-from demijohn.errors import InvalidFilter, InvalidPipeline, Problem
+from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
 from demijohn.formats.bson_values import Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
@@ -53,13 +54,18 @@ class Reading:
         self._bounded = bounded
         self._milliseconds = int(seconds * 1000)
 
-    def find(self, query: Query) -> Iterator[bytes]:
+    def deadline(self) -> float:
+        """When an operation that begins now has to be over, by the monotonic clock, in seconds."""
+        return time.monotonic() + self._milliseconds / 1000
+
+    def find(self, query: Query, until: float | None = None) -> Iterator[bytes]:
         """The documents, as raw batches of BSON.
 
-        The iterator may be advanced by one thread after another, and closing it closes the
-        server's cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
+        `until` is the deadline of several queries together, of those that have a limit. The
+        iterator may be advanced by one thread after another, and closing it closes the server's
+        cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
         """
-        return self._batches("find", self._open(query), InvalidFilter)
+        return self._batches("find", self._open(query, until), InvalidFilter)
 
     def scan(self, collection: str) -> Iterator[bytes]:
         """Every document of a collection in natural order, as `find` gives them."""
@@ -122,7 +128,7 @@ class Reading:
         )
         return bson.decode(answer)
 
-    def _open(self, query: Query) -> _Cursor:
+    def _open(self, query: Query, until: float | None = None) -> _Cursor:
         # maxTimeMS bounds all batches of a cursor together (MongoDB manual, "cursor.maxTimeMS()"),
         # and a long collection takes as long as it takes.
         return self._collection(query.collection).find_raw_batches(
@@ -131,8 +137,16 @@ class Reading:
             sort=list(query.sort) or None,
             limit=query.limit,
             batch_size=BATCH,
-            max_time_ms=self._milliseconds if query.limit else None,
+            max_time_ms=self._left(until) if query.limit else None,
         )
+
+    def _left(self, until: float | None) -> int:
+        if until is None:
+            return self._milliseconds
+        left = int((until - time.monotonic()) * 1000)
+        if left <= 0:
+            raise DeadlineExceeded("The database did not finish in time.")
+        return left
 
     def _command(self, kind: str, collection: str, command: dict[str, Any]) -> bytes:
         asked = self._collection(collection)

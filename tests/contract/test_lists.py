@@ -200,6 +200,8 @@ def test_counts_are_given_where_asked_for(shell_api: Api) -> None:
     """Exact counts are of the filter, wherever the page is; nobody pays for one unasked."""
     assert ask(shell_api, count="exact", limit=1, age=36).json()["count"] == 2
     assert ask(shell_api, count="estimated").json()["count"] == 5
+    lines = shell_api.get(f"{THINGS}?count=exact", Accept=NDJSON)
+    assert (lines.status, lines.problem()) == (400, "bad-parameter")
     assert "count" not in ask(shell_api).json()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from bson.timestamp import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from demijohn.documents.listing import listing, page
-from demijohn.errors import Unsortable
+from demijohn.documents.listing import listing, page, stream
+from demijohn.errors import DeadlineExceeded, Unsortable
+from demijohn.query.fields import read_fields
 from demijohn.query.filters import Filter
 from demijohn.query.parameters import Asked
 from demijohn.query.sort import read_sort
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
+from demijohn.store.reading import Query
 from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
 
@@ -122,3 +125,35 @@ def test_an_array_at_the_top_is_met(store: Store, sign: str, odd: list[object]) 
 
     with pytest.raises(Unsortable):
         list(walk(store, f"{sign}n", 1))
+
+
+def test_a_stream_after_a_cursor_shows_no_document_twice(store: Store) -> None:
+    """One that stands in two of the ranges ends it, also where the sorted path is not shown."""
+    fill(store, [{"n": 5}, {"n": 5}, {"n": 6}])
+    sort = read_sort("n")
+    cursor = page(store, listing(THINGS, Asked(ALL, sort, None, 1))).after
+    asked = Asked(ALL, sort, read_fields("_id"), None, cursor)
+
+    before = bson.decode_all(b"".join(stream(store, listing(THINGS, asked))))
+    store.single.insert_many(THINGS, [bson.encode({"_id": 3, "n": [5, 9]})])
+
+    assert before == [{"_id": 1}, {"_id": 2}]
+    with pytest.raises(Unsortable):
+        list(stream(store, listing(THINGS, asked)))
+
+
+def test_a_page_that_ends_at_a_huge_value_is_refused(store: Store) -> None:
+    """Its cursor would not fit a URL; a page that ends elsewhere passes over it."""
+    fill(store, [{"n": "a"}, {"n": "b" * 5_000}, {"n": "c"}])
+
+    with pytest.raises(Unsortable):
+        list(walk(store, "n", 2))
+    assert list(walk(store, "n", 3)) == [0, 1, 2]
+
+
+def test_the_queries_of_a_page_share_a_deadline(store: Store) -> None:
+    """When it is over, nothing more is asked."""
+    query = Query(THINGS, limit=1)
+
+    with pytest.raises(DeadlineExceeded):
+        list(store.reading.find(query, time.monotonic() - 1))
