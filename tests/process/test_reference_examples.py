@@ -24,7 +24,15 @@ from tests.support.guide_script import MARKERS, SHELL, Part, commands, read
 from tests.support.service import ROOT, Service
 
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = ("documents.md", "bulk.md", "indexes.md", "aggregate.md", "versions.md", "idempotency.md")
+PAGES = (
+    "documents.md",
+    "lists.md",
+    "bulk.md",
+    "indexes.md",
+    "aggregate.md",
+    "versions.md",
+    "idempotency.md",
+)
 LOST = 3
 """Answers that do not reach the client."""
 
