@@ -40,15 +40,17 @@ class Fields:
         shown = dict.fromkeys(self.paths, self.are_shown)
         if not self.with_id:
             shown[ID] = False
-        return bson.encode(shown or {ID: True})
+        if not shown and self.are_shown:
+            shown[ID] = True
+        return bson.encode(shown)
 
     def widened(self, needed: Iterable[str]) -> Fields | None:
         """Fields that show what is `needed` too; None for all of them."""
         missing = [each for each in needed if each.split(".")[0] != ID and not self._shows(each)]
+        if not self.are_shown and (missing or not self.paths):
+            return None
         if not missing:
             return replace(self, with_id=True)
-        if not self.are_shown:
-            return None
         outer = [each for each in self.paths if not any(each.startswith(f"{m}.") for m in missing)]
         return replace(self, paths=(*outer, *missing), with_id=True)
 
