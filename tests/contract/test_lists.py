@@ -186,6 +186,7 @@ def test_fields_are_shown_or_left_out(shell_api: Api) -> None:
     shown = ask(shell_api, fields="name.first", sort="-age", limit=2).json()
     hidden = ask(shell_api, fields="-age,-secret,-_id", sort="age", limit=2).json()
     ids_alone = ask(shell_api, fields="_id", limit=1).json()
+    without_ids = ask(shell_api, fields="-_id", limit=1).json()
 
     assert shown["documents"] == [{"_id": "eve"}, {"_id": "bob", "name": {"first": "Bob"}}]
     assert hidden["documents"] == [
@@ -193,6 +194,9 @@ def test_fields_are_shown_or_left_out(shell_api: Api) -> None:
         {"tags": ["maths"], "name": {"first": "Ada"}},
     ]
     assert ids_alone["documents"] == [{"_id": "ada"}]
+    assert without_ids["documents"] == [
+        {key: value for key, value in PEOPLE[0].items() if key != "_id"}
+    ]
 
 
 @pytest.mark.usefixtures("people")
