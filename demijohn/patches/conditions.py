@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from demijohn.formats.bson_values import BOOLEAN, REGEX, STRING, Node
+from demijohn.formats.bson_values import BOOLEAN, DOUBLE, REGEX, Node, Value, to_python
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import (
     ALL_ELEMENTS,
@@ -37,6 +37,7 @@ TYPES = frozenset(
     """.split()  # noqa: SIM905 — as one reads them in the manual
 )
 """Names that `$type` takes (MongoDB manual, "$type")."""
+_TYPE_NUMBERS = frozenset((-1, *range(1, 20), 127))
 _MATCH = "$elemMatch"
 _MODULO_PARTS = 2
 _MIXED = (
@@ -214,12 +215,17 @@ def one_of(kinds: frozenset[int], what: str) -> Check:
 
 def _type(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:
     given = node if isinstance(node, list) else [node]
-    if not given or not all(is_kind(each, NUMBERS | {STRING}) for each in given):
-        raise refusal("$type takes the name or the number of a type, or an array of them.", place)
-    for name in map(text, given):
-        if name is not None and name not in TYPES:
-            raise refusal(f"$type takes {', '.join(sorted(TYPES))}, or a number.", place)
+    if not given or not all(map(_is_type, given)):
+        names = ", ".join(sorted(TYPES))
+        raise refusal(f"$type takes {names}, the number of a type, or an array of them.", place)
     return 1
+
+
+def _is_type(node: Node) -> bool:
+    if is_kind(node, INTEGERS | {DOUBLE}):
+        assert isinstance(node, Value)
+        return to_python(node) in _TYPE_NUMBERS
+    return text(node) in TYPES
 
 
 def _modulo(_conditions: Conditions, node: Node, place: Place, _level: int) -> int:

@@ -1,4 +1,4 @@
-"""Filters by chance: well formed, but for what a test mixes in."""
+"""Filters by chance, well formed but for what a test mixes in, and an example of every stage."""
 
 from __future__ import annotations
 
@@ -19,6 +19,57 @@ SCALARS: Json = st.one_of(
     st.just({"$numberDecimal": "NaN"}),
 )
 VALUES: Json = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(PATHS, SCALARS, max_size=2)
+
+STAGE_EXAMPLES: dict[str, Any] = {
+    "$addFields": {"b": {"$add": ["$a", 1]}},
+    "$bucket": {
+        "groupBy": "$a",
+        "boundaries": [0, 5],
+        "default": "x",
+        "output": {"n": {"$sum": 1}},
+    },
+    "$bucketAuto": {"groupBy": "$a", "buckets": 2},
+    "$count": "n",
+    "$densify": {"field": "a", "range": {"step": 1, "bounds": "full"}},
+    "$facet": {"one": [{"$match": {"a": 1}}, {"$count": "n"}], "two": []},
+    "$fill": {"sortBy": {"a": 1}, "output": {"b": {"method": "linear"}, "c": {"value": 0}}},
+    "$graphLookup": {
+        "from": "others",
+        "startWith": "$a",
+        "connectFromField": "a",
+        "connectToField": "_id",
+        "as": "found",
+        "maxDepth": 2,
+        "restrictSearchWithMatch": {"a": {"$gt": 1}},
+    },
+    "$group": {"_id": {"a": "$a"}, "n": {"$sum": 1}, "all": {"$push": "$$ROOT"}},
+    "$limit": 3,
+    "$lookup": {
+        "from": "others",
+        "let": {"mine": "$a"},
+        "pipeline": [{"$match": {"$expr": {"$eq": ["$a", "$$mine"]}}}],
+        "as": "found",
+    },
+    "$match": {"a": {"$in": [1, 2]}},
+    "$project": {"_id": 0, "a": 1, "b": {"$cond": [{"$gt": ["$a", 1]}, "$$NOW", "$$REMOVE"]}},
+    "$redact": {"$cond": {"if": {"$eq": ["$a", 1]}, "then": "$$PRUNE", "else": "$$DESCEND"}},
+    "$replaceRoot": {"newRoot": {"$mergeObjects": ["$b", {"a": 1}]}},
+    "$replaceWith": "$b",
+    "$sample": {"size": 2},
+    "$set": {"b": {"$map": {"input": "$c", "as": "x", "in": {"$toUpper": "$$x.name"}}}},
+    "$setWindowFields": {
+        "partitionBy": "$b",
+        "sortBy": {"a": 1},
+        "output": {"sum": {"$sum": "$a", "window": {"documents": ["unbounded", "current"]}}},
+    },
+    "$skip": 1,
+    "$sort": {"a": -1, "b": 1},
+    "$sortByCount": "$a",
+    "$unionWith": {"coll": "others", "pipeline": [{"$set": {"a": 1}}]},
+    "$unset": ["a", "b.c"],
+    "$unwind": {"path": "$a", "preserveNullAndEmptyArrays": True},
+}
+"""By name: what each stage of a pipeline may say."""
 
 
 def filters(odd: Json | None = None) -> Json:

@@ -14,57 +14,9 @@ from demijohn.formats.extended_in import parse_extended_value
 from demijohn.query import expressions, pipeline
 from demijohn.query.filters import LARGEST, read_filter
 from demijohn.query.pipeline import MOST_STAGES, STAGES, Pipeline, check_pipeline
+from tests.support.queries import STAGE_EXAMPLES
 
 HEX = "65a1f0c2b9d4e83a7c15f206"
-STAGE_EXAMPLES: dict[str, Any] = {
-    "$addFields": {"b": {"$add": ["$a", 1]}},
-    "$bucket": {
-        "groupBy": "$a",
-        "boundaries": [0, 5],
-        "default": "x",
-        "output": {"n": {"$sum": 1}},
-    },
-    "$bucketAuto": {"groupBy": "$a", "buckets": 2},
-    "$count": "n",
-    "$densify": {"field": "a", "range": {"step": 1, "bounds": "full"}},
-    "$facet": {"one": [{"$match": {"a": 1}}, {"$count": "n"}], "two": []},
-    "$fill": {"sortBy": {"a": 1}, "output": {"b": {"method": "linear"}, "c": {"value": 0}}},
-    "$graphLookup": {
-        "from": "others",
-        "startWith": "$a",
-        "connectFromField": "a",
-        "connectToField": "_id",
-        "as": "found",
-        "maxDepth": 2,
-        "restrictSearchWithMatch": {"a": {"$gt": 1}},
-    },
-    "$group": {"_id": {"a": "$a"}, "n": {"$sum": 1}, "all": {"$push": "$$ROOT"}},
-    "$limit": 3,
-    "$lookup": {
-        "from": "others",
-        "let": {"mine": "$a"},
-        "pipeline": [{"$match": {"$expr": {"$eq": ["$a", "$$mine"]}}}],
-        "as": "found",
-    },
-    "$match": {"a": {"$in": [1, 2]}},
-    "$project": {"_id": 0, "a": 1, "b": {"$cond": [{"$gt": ["$a", 1]}, "$$NOW", "$$REMOVE"]}},
-    "$redact": {"$cond": {"if": {"$eq": ["$a", 1]}, "then": "$$PRUNE", "else": "$$DESCEND"}},
-    "$replaceRoot": {"newRoot": {"$mergeObjects": ["$b", {"a": 1}]}},
-    "$replaceWith": "$b",
-    "$sample": {"size": 2},
-    "$set": {"b": {"$map": {"input": "$c", "as": "x", "in": {"$toUpper": "$$x.name"}}}},
-    "$setWindowFields": {
-        "partitionBy": "$b",
-        "sortBy": {"a": 1},
-        "output": {"sum": {"$sum": "$a", "window": {"documents": ["unbounded", "current"]}}},
-    },
-    "$skip": 1,
-    "$sort": {"a": -1, "b": 1},
-    "$sortByCount": "$a",
-    "$unionWith": {"coll": "others", "pipeline": [{"$set": {"a": 1}}]},
-    "$unset": ["a", "b.c"],
-    "$unwind": {"path": "$a", "preserveNullAndEmptyArrays": True},
-}
 
 
 def check(stages: Any, *, extended: bool = False) -> Pipeline:
