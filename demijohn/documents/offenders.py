@@ -11,6 +11,7 @@ from demijohn.errors import InvalidDocument
 from demijohn.formats.batches import split
 from demijohn.formats.bson_values import Value
 from demijohn.store.documents import Store
+from demijohn.store.reading import Query
 
 MOST_EXAMPLES = 20
 
@@ -41,7 +42,7 @@ def look(store: Store, collection: str, configuration: Configuration, seconds: f
     deadline = time.monotonic() + seconds
     checked = refused = 0
     examples: list[Offender] = []
-    for batch in store.reading.scan(collection):
+    for batch in store.reading.find(Query(collection)):
         for document in split(memoryview(batch)):
             if time.monotonic() > deadline:
                 return Looked(checked, False, refused, tuple(examples))

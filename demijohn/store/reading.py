@@ -65,11 +65,8 @@ class Reading:
         iterator may be advanced by one thread after another, and closing it closes the server's
         cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
         """
-        return self._batches("find", self._open(query, until), InvalidFilter)
-
-    def scan(self, collection: str) -> Iterator[bytes]:
-        """Every document of a collection in natural order, as `find` gives them."""
-        return self._batches("scan", self._open(Query(collection)), InvalidFilter)
+        kind = "find" if query.limit else "scan"
+        return self._batches(kind, self._open(query, until), InvalidFilter)
 
     def count(self, collection: str, where: bytes) -> int:
         """How many documents a filter meets. Raises as `find` does."""

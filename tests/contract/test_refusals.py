@@ -157,7 +157,7 @@ def _chunked(api: Api, body: bytes) -> RawAnswer:
 
 def test_unknown_addresses_and_methods(api: Api) -> None:
     """404 and 405 are problems too; 405 lists what is allowed."""
-    paths = ["/nope", "/data/", "/data/x", "/v1/collections", "/%00", "/..%2f", "/problems/x"]
+    paths = ["/nope", "/data/", "/data/x", "/v1", "/%00", "/..%2f", "/problems/x"]
     for path in (*paths, "/problems//not-found", "/v1//collections/things/documents/one"):
         answer = api.get(path)
         assert (answer.status, answer.problem()) == (404, "not-found"), path
@@ -179,8 +179,8 @@ def test_what_cannot_be_answered_as_asked(api: Api, stored: Documents) -> None:
 
 
 def test_no_parameter_is_passed_over(api: Api, stored: Documents) -> None:
-    """A filter that nobody would apply is refused, not ignored."""
-    answer = api.get("/data?name=Ada&limit=1")
+    """A parameter that nobody would go by is refused, not ignored."""
+    answer = api.put("/v1/collections/things/documents/one?name=Ada&limit=1", "{}")
     assert (answer.status, answer.problem()) == (400, "bad-parameter")
     assert "limit, name" in answer.json()["detail"]
     assert api.post("{}", "/data?x").problem() == "bad-parameter"

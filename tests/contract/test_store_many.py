@@ -117,7 +117,7 @@ def test_filter_wide_writes_tell_what_they_met(store: Store) -> None:
     with pytest.raises(InvalidPatch):
         store.bulk.update_many(THINGS, evens, {"$inc": {"even": 1}})
     assert store.bulk.delete_many(THINGS, evens) == 5
-    assert ids(store.reading.scan(THINGS)) == [1, 3, 5, 7, 9]
+    assert ids(store.reading.find(Query(THINGS))) == [1, 3, 5, 7, 9]
 
 
 def test_collections_and_indexes_are_made_and_dropped(store: Store) -> None:
