@@ -27,6 +27,7 @@ REFERENCE = ROOT / "docs" / "reference"
 PAGES = (
     "documents.md",
     "lists.md",
+    "queries.md",
     "bulk.md",
     "indexes.md",
     "aggregate.md",

@@ -75,7 +75,11 @@ SHARED: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "filter": {"type": ["object", "null"], "examples": [{"age": {"$gte": 21}}]},
-            "sort": {"type": ["string", "null"], "examples": ["-age,name"]},
+            "sort": {
+                "type": ["string", "object", "null"],
+                "additionalProperties": {"enum": [1, -1]},
+                "examples": ["-age,name", {"age": -1, "name": 1}],
+            },
             "fields": {"type": ["string", "null"], "examples": ["name,age"]},
             "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
             "after": {"type": ["string", "null"]},
