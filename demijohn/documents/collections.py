@@ -103,7 +103,8 @@ class Configurations:
         """Take the store, and a clock in seconds."""
         self._store = store
         self._clock = clock
-        self._known = Known(-STALE)
+        self.known = Known(-STALE)
+        """What was read last."""
         self._reading = threading.Lock()
 
     def of(self, collection: str) -> Configuration:
@@ -115,17 +116,17 @@ class Configurations:
 
     def all(self) -> Known:
         """Every collection's. Raises as `of`."""
-        age = self._clock() - self._known.at
+        age = self._clock() - self.known.at
         if age < FRESH:
-            return self._known
+            return self.known
         # One looks; the others go on with what there is, while that is good enough.
         if self._reading.acquire(blocking=age >= STALE):
             try:
-                if self._clock() - self._known.at >= FRESH:
-                    self._known = self._read(self._known)
+                if self._clock() - self.known.at >= FRESH:
+                    self.known = self._read(self.known)
             finally:
                 self._reading.release()
-        return self._known
+        return self.known
 
     def put(self, collection: str, wanted: Configuration) -> None:
         """Configure a collection, which every process goes by within two seconds.
@@ -146,7 +147,7 @@ class Configurations:
         self._forget()
 
     def _forget(self) -> None:
-        self._known = Known(-STALE, self._known.versions, self._known.found)
+        self.known = Known(-STALE, self.known.versions, self.known.found)
 
     def _read(self, before: Known) -> Known:
         began = self._clock()

@@ -43,7 +43,7 @@ def create_application(services: Services) -> Flask:
     app.register_blueprint(aggregate.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
     app.register_blueprint(docs.blueprint())
-    publish(app)
+    publish(app, services.configurations)
     problems.register(app, services)
     app.after_request(_name_route)
     app.wsgi_app = Edge(app.wsgi_app, services.entrance)  # type: ignore[method-assign]

@@ -12,6 +12,7 @@ import pytest
 from bson import ObjectId
 from bson.decimal128 import Decimal128
 from bson.raw_bson import RawBSONDocument
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.contract.conftest import Things
 from tests.support.api import EJSON, JSON_PATCH, MERGE, ONE, THINGS, UPDATE, Answer, Api
@@ -207,3 +208,22 @@ def test_every_process_follows(shell_api: Api, api: Api, things: Things) -> None
         shell_api.delete(THING)
     time.sleep(FOLLOWED)
     assert api.post("{}", THINGS).status == 201
+
+
+def test_the_description_grows_by_the_schema(configured: Api) -> None:
+    """`/openapi.json` has the collection's own paths and schema while it has one, and is valid."""
+    path = "/v1/collections/things/documents"
+    before = configured.get("/openapi.json")
+    assert path not in before.json()["paths"]
+
+    assert configure(configured, schema=SCHEMA).status == 200
+    grown = configured.get("/openapi.json", If_None_Match=before.headers["ETag"])
+
+    assert grown.status == 200
+    assert grown.json()["components"]["schemas"]["collection.things"] == SCHEMA
+    assert grown.json()["paths"][path]["post"]["operationId"] == "createDocument.things"
+    assert list(OpenAPIV31SpecValidator(grown.json()).iter_errors()) == []
+    again = configured.get("/openapi.json", If_None_Match=grown.headers["ETag"])
+    assert again.status == 304
+    configure(configured)
+    assert configured.get("/openapi.json").body == before.body

@@ -1,17 +1,20 @@
-"""`GET /openapi.json`: the description, made once for each application."""
+"""`GET /openapi.json`: the description, made anew when a collection's schema has changed."""
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 
-from demijohn.errors import NotAcceptable
+from demijohn.documents.collections import Configurations, Known
+from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats import media_types
 from demijohn.web.openapi.description import describe
+from demijohn.web.openapi.growth import grown
 from demijohn.web.openapi.headers import CACHED_ANEW, ETAG
 from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
 from demijohn.web.requests import refuse_parameters, require_acceptable
@@ -46,20 +49,39 @@ class _Page:
     tag: str
 
 
-def publish(app: Flask) -> None:
+class _Pages:
+    """The description as it is, and the last one made."""
+
+    def __init__(self, configurations: Configurations) -> None:
+        self.description: dict[str, Any] = {}
+        self._configurations = configurations
+        self._made: tuple[Known, _Page] | None = None
+
+    def page(self) -> _Page:
+        """The page for the schemas of this time; without a database for those last known."""
+        known = self._configurations.known
+        with suppress(Problem):
+            known = self._configurations.all()
+        if self._made is None or self._made[0].found != known.found:
+            schemas = {
+                name: each.schema.text
+                for name, each in known.found.items()
+                if each.schema is not None
+            }
+            text = orjson.dumps(grown(self.description, schemas)) + b"\n"
+            self._made = known, _Page(text, hashlib.sha256(text).hexdigest()[:32])
+        return self._made[1]
+
+
+def publish(app: Flask, configurations: Configurations) -> None:
     """Add the route that describes all routes, itself among them; to be called last.
 
     Raises UndescribedError where a route has no description.
     """
-
-    @cache
-    def page() -> _Page:
-        text = orjson.dumps(describe(app)) + b"\n"
-        return _Page(text, hashlib.sha256(text).hexdigest()[:32])
-
-    view = View(OPERATION, lambda: _answer(page()))
+    pages = _Pages(configurations)
+    view = View(OPERATION, lambda: _answer(pages.page()))
     app.add_url_rule("/openapi.json", endpoint="openapi", view_func=view)
-    page()
+    pages.description = describe(app)
 
 
 def _answer(page: _Page) -> Response:
