@@ -123,6 +123,7 @@ class Conditions:
     def _query(self, node: Mapping[str, Node], place: Place, level: int) -> int:
         """A condition of a document's members, by their paths; how many clauses it has."""
         self._check_level(level, place)
+        self._count(len(node), place)  # before all of too many are looked at
         return sum(self._member(key, child, (*place, key), level) for key, child in node.items())
 
     def _member(self, key: str, child: Node, place: Place, level: int) -> int:
@@ -142,6 +143,7 @@ class Conditions:
         queries = items(node, "The operator", place)
         if not queries:
             raise refusal("The operator takes an array of at least one condition.", place)
+        self._count(len(queries), place)
         return sum(
             self._query(_object(each, (*place, at)), (*place, at), level + 1)
             for at, each in enumerate(queries)

@@ -274,6 +274,6 @@ def _number(node: Node) -> int:
 
 
 def _unknown(name: str, known: Iterable[str], where: str = "") -> BadParameter:
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name[:100], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}."
     return BadParameter(f"{where}{name[:100]} is not known; {hint}")
