@@ -31,7 +31,9 @@ def arrived(service: Service, lines: Mapping[int, bytes], *, extended: bool) -> 
     found: set[int] = set()
     sent = _read(lines, extended=extended)
     while some := list(islice(sent, MOST_ASKED)):
-        stored = Counter(_stored(service, (each for _, each, _ in some)))
+        ours = {document for _, _, document in some}
+        found_there = _stored(service, (each for _, each, _ in some))
+        stored = Counter(each for each in found_there if each in ours)
         for number, _, document in some:
             if stored[document]:
                 stored[document] -= 1

@@ -128,14 +128,14 @@ class Service:
         with self._request("GET", f"{self._path}/documents{query}", accept) as chunks:
             yield chunks
 
-    def search(self, asked: bytes) -> list[bytes]:
+    def search(self, asked: bytes) -> Iterator[bytes]:
         """The documents that a search, in Extended JSON, finds: a line of that for each.
 
         Raises Unreachable, Refused, ConnectionLost.
         """
         kind = media_types.EXTENDED
         with self._request("POST", f"{self._path}/search", CANONICAL, kind, asked) as chunks:
-            return list(split_lines(chunks))
+            yield from split_lines(chunks)
 
     @contextmanager
     def _request(
@@ -189,10 +189,13 @@ def service_url(option: str | None) -> str:
 
 def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The whole lines of a text that comes in chunks, without their ends."""
-    rest = b""
+    parts: list[bytes] = []
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
+        first, *others = chunk.split(b"\n")
+        parts.append(first)
+        for other in others:
+            yield b"".join(parts)
+            parts = [other]
 
 
 def parse_problem(status: int, body: bytes, retry_after: float | None = None) -> Problem:
