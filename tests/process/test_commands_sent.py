@@ -87,6 +87,24 @@ def _whole_life(api: Api) -> None:
     assert api.delete(where).status == 204
 
 
+def _many(api: Api) -> None:
+    """Many documents: lists, counts, changes by a filter, indexes, collections."""
+    things = "/v1/collections/things"
+    documents = f"{things}/documents"
+    assert api.put(things, '{"require_if_match": false}').status in (200, 201)
+    assert api.post('[{"n": 1}, {"n": 2}]', documents).status == 201
+    for path in (f"{documents}?count=exact&n=1", f"{documents}?count=estimated", things):
+        assert api.get(path).status == 200
+    assert api.get("/v1/collections").status == 200
+    assert api.get(f"{things}/distinct/n").status == 200
+    assert api.post('{"pipeline": [{"$count": "n"}]}', f"{things}/aggregate").status == 200
+    assert api.patch(f"{documents}?n=1", '{"$inc": {"n": 1}}', UPDATE).status == 200
+    assert api.ask("DELETE", f"{documents}?n=2").status == 200
+    assert api.post('{"key": {"n": 1}, "name": "n"}', f"{things}/indexes").status == 201
+    assert api.delete(f"{things}/indexes/n").status == 204
+    assert api.delete(things).status == 204
+
+
 def test_every_command_that_the_service_sends(
     mongod: Mongod, tmp_path: Path, own_service: Starter
 ) -> None:
@@ -98,6 +116,7 @@ def test_every_command_that_the_service_sends(
         api = Api(service.url)
         assert api.insert({"n": 1}).status == 201
         _whole_life(api)
+        _many(api)
         with mongod.login("root", secret.values["root-password"]) as root:
             root.flask_db.data.insert_many([{"x": "y" * 2000} for _ in range(MANY)])
         assert len(api.get("/data").json()) == MANY + 2
@@ -140,7 +159,15 @@ def test_every_action_is_granted() -> None:
         "update",
         "delete",
         "findAndModify",
+        "aggregate",
+        "count",
+        "distinct",
+        "listCollections",
+        "create",
+        "drop",
+        "listIndexes",
         "createIndexes",
+        "dropIndexes",
     }
     for actions, by in needs.values():
         if actions:
