@@ -6,28 +6,40 @@ are asserted. Patterns run in an engine that never goes back, so that none of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
 from demijohn.errors import Fault, InvalidDocument, InvalidSchema
-from demijohn.formats.json_faults import LEVELS, MOST_FAULTS, is_deep, pointer_to
-from demijohn.formats.json_text import parse_text
-from demijohn.schemas.cost import MOST, Cost, subschemas
+from demijohn.formats.json_faults import MOST_FAULTS, is_deep, pointer_to
+from demijohn.formats.plain_in import parse_value
+from demijohn.schemas.parts import Parts, Place, refusal
+from demijohn.schemas.work import Cost, weigh
 
 LARGEST = 256 * 1024
 """Bytes of a schema's text."""
 DEEPEST = 50
 """Levels of a schema."""
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REFERENCES = ("$ref", "$dynamicRef")
 _PATTERN_BYTES = 1024 * 1024
 """What one pattern may take, compiled."""
 _LONGEST = 300
-"""Characters of what is said of one fault: it may quote the document."""
+"""Characters of what is said of one fault."""
+_META = {"$ref": "https://json-schema.org/draft/2020-12/schema"}
+_MASK = "the value"
+"""What stands for a document's values in what is said of them."""
+_NO_PATTERN = (
+    "The regular expression is none, or too large, or looks around or back, which the engine used "
+    "here never does."
+)
+_UNSEEN = (
+    "The document does not fit its collection's schema; together they are too large to say where."
+)
+_TOO_MUCH = (
+    "The document has too many values, or too many levels, to be held to its collection's schema."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,104 +48,106 @@ class Schema:
 
     text: bytes
     """As JSON without needless spaces."""
-    validator: jsonschema_rs.Draft202012Validator
-    deepest: int
-    """Levels of the deepest document that it can be asked about."""
+    _validator: jsonschema_rs.Draft202012Validator
+    _cost: Cost
 
     def check(self, document: Any) -> None:  # noqa: ANN401 - any JSON value
         """Hold a document in its plain JSON spelling to the schema.
 
         Raises InvalidDocument with up to 20 faults, each with a pointer into the document and one
-        into the schema.
+        into the schema; with a single one for all of it where more would take too long.
         """
-        if self.deepest < LEVELS and is_deep(document, self.deepest):
-            detail = f"Under this collection's schema a document has at most {self.deepest} levels."
-            raise InvalidDocument(detail, faults=(Fault("", detail),))
-        if self.validator.is_valid(document):
+        values, levels = _measure(document)
+        if not self._cost.is_bearable(values, levels):
+            raise InvalidDocument(_TOO_MUCH, faults=(Fault("", _TOO_MUCH),))
+        if self._validator.is_valid(document):
             return
-        faults = []
-        for error in self.validator.iter_errors(document):
-            faults.append(_fault(error))
-            if len(faults) == MOST_FAULTS:
-                break
+        if not self._cost.is_tellable(values, levels):
+            raise InvalidDocument(_UNSEEN, faults=(Fault("", _UNSEEN),))
+        errors = islice(self._validator.iter_errors(document), MOST_FAULTS)
+        faults = tuple(map(_fault, errors))
         raise InvalidDocument(
-            f"The document does not fit its collection's schema: {faults[0].detail}",
-            faults=tuple(faults),
+            f"The document does not fit its collection's schema: {faults[0].detail}", faults=faults
         )
 
 
-def compile_schema(body: bytes, place: Sequence[str | int] = ()) -> Schema:
+def compile_schema(text: bytes, place: Place = ()) -> Schema:
     """The schema in a JSON text; `place` is where it stands, for the pointers.
 
-    Raises MalformedJson, InvalidDocument for a text too deep for JSON, InvalidSchema.
+    Raises MalformedJson, InvalidDocument for numbers and depths that JSON is not read with here,
+    and what `read_schema` raises.
     """
-    value, _ = parse_text(body)
-    if len(body) > LARGEST:
-        raise _refusal(f"A schema has at most {LARGEST:,} bytes.", place)
-    if not isinstance(value, dict):
-        raise _refusal("A schema is an object here.", place)
-    if is_deep(value, DEEPEST):
-        raise _refusal(f"A schema has at most {DEEPEST} levels.", place)
-    _check_dialect(value, place)
-    _check_references(value, place)
     try:
-        cost = Cost(value)
-        looks, deepest = cost.looks(), cost.deepest(LEVELS)
-    except RecursionError:
-        raise _refusal("Too many references lead from one to the next.", place) from None
-    if looks > MOST:
-        raise _refusal(f"More than {MOST:,} subschemas look at one part of a document.", place)
-    return Schema(orjson.dumps(value), _compile(value, place), deepest)
+        return read_schema(parse_value(text, any_keys=True))
+    except InvalidSchema as problem:
+        lead = pointer_to(place)
+        faults = tuple(Fault(lead + each.pointer, each.detail) for each in problem.faults)
+        raise InvalidSchema(problem.detail, faults=faults) from problem
 
 
-def _compile(value: Any, place: Sequence[str | int]) -> jsonschema_rs.Draft202012Validator:  # noqa: ANN401
+def read_schema(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
+    """The schema that a JSON value is.
+
+    Raises InvalidSchema, with a pointer into the value, for what is no schema of JSON Schema
+    2020-12, does not stand for itself, or asks for more work than a request may take.
+    """
+    if not isinstance(value, dict):
+        raise refusal("A schema is an object here; {} takes every document.", ())
+    text = orjson.dumps(value)
+    if len(text) > LARGEST:
+        raise refusal(f"A schema has at most {LARGEST:,} bytes.", ())
+    if is_deep(value, DEEPEST):
+        raise refusal(f"A schema has at most {DEEPEST} levels.", ())
+    _check_form(value)
+    # Before the compiler, which may follow references and takes memory for each pattern.
+    cost = weigh(Parts(value))
+    return Schema(text, _compile(value), cost)
+
+
+def _check_form(value: dict[str, Any]) -> None:
+    """Raise InvalidSchema where the meta-schema does not take it: keywords and their types."""
+    errors = islice(jsonschema_rs.Draft202012Validator(_META, offline=True).iter_errors(value), 20)
+    faults = tuple(Fault(pointer_to(each.instance_path), _said(each)) for each in errors)
+    if faults:
+        raise InvalidSchema(f"It is no JSON Schema: {faults[0].detail}", faults=faults)
+
+
+def _compile(value: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     try:
         return jsonschema_rs.Draft202012Validator(
             value,
             validate_formats=True,
             offline=True,
+            mask=_MASK,
             pattern_options=jsonschema_rs.RegexOptions(
                 size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
             ),
         )
     except jsonschema_rs.ValidationError as error:
-        raise _refusal(error.message[:_LONGEST], (*place, *error.instance_path)) from error
+        words = _NO_PATTERN if error.kind.name == "format" else _said(error)
+        raise refusal(words, tuple(error.instance_path)) from error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
-        raise _refusal("The schema cannot be compiled.", place) from error
-
-
-def _check_dialect(value: dict[str, Any], place: Sequence[str | int]) -> None:
-    for each in subschemas(value):
-        named = each.get("$schema", _DIALECT)
-        if isinstance(named, str) and named.rstrip("#") != _DIALECT:
-            raise _refusal(f"$schema is {_DIALECT} or nothing here.", place)
-
-
-def _check_references(value: dict[str, Any], place: Sequence[str | int]) -> None:
-    cost = Cost(value)
-    for each in subschemas(value):
-        if each is not value and isinstance(each.get("$id"), str):
-            raise _refusal("Inside a schema there is no $id here.", place)
-        for name in _REFERENCES:
-            target = each.get(name)
-            if not isinstance(target, str):
-                continue
-            if not target.startswith("#"):
-                raise _refusal(f"{name} leads out of the schema; none is followed.", place)
-            if cost.resolve(target) is None:
-                raise _refusal(f"{name} leads to nothing: {target[:100]}", place)
+        raise refusal("The schema cannot be compiled.", ()) from error
 
 
 def _fault(error: jsonschema_rs.ValidationError) -> Fault:
-    detail = error.message
-    if len(detail) > _LONGEST:
-        detail = f"{detail[:_LONGEST]}…"
-    return Fault(_pointer(error.instance_path), detail, _pointer(error.schema_path))
+    return Fault(pointer_to(error.instance_path), _said(error), pointer_to(error.schema_path))
 
 
-def _pointer(path: Iterable[str | int]) -> str:
-    return pointer_to(tuple(path))
+def _said(error: jsonschema_rs.ValidationError) -> str:
+    words = error.message
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
 
 
-def _refusal(detail: str, place: Sequence[str | int]) -> InvalidSchema:
-    return InvalidSchema(detail, faults=(Fault(_pointer(place), detail),))
+def _measure(document: object) -> tuple[int, int]:
+    """How many values a document has, itself and all containers too, and how many levels."""
+    values, levels, level = 1, 0, [document]
+    while level:
+        inside: list[object] = []
+        for each in level:
+            if type(each) is dict:
+                inside += each.values()
+            elif type(each) is list:
+                inside += each
+        values, levels, level = values + len(inside), levels + 1, inside
+    return values, levels

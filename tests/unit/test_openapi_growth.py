@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema_rs
 import orjson
 import pytest
@@ -43,6 +45,63 @@ def test_references_lead_where_they_led(document: object, fits: bool) -> None:  
     assert jsonschema_rs.Draft202012Validator(whole, offline=True).is_valid(document) is fits
 
 
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"items": {"$dynamicRef": "#n"}, "$dynamicAnchor": "n", "type": "array"}, [[]], [1]),
+        (
+            {
+                "$ref": "#/x%20y/0",
+                "x y": [{"$ref": "#s"}],
+                "$defs": {"é": {"$anchor": "s", "type": "string"}},
+            },
+            "a",
+            1,
+        ),
+        (
+            {
+                "$ref": "#/$defs/a",
+                "$dynamicRef": "#/$defs/b",
+                "allOf": [{"maximum": 9}],
+                "$defs": {"a": {"minimum": 2}, "b": {"multipleOf": 2}},
+            },
+            4,
+            3,
+        ),
+        (
+            {
+                "$ref": "#/$defs/no",
+                "$defs": {"no": {"not": {"$ref": "#/$defs/yes"}}, "yes": {"const": {"$ref": "#"}}},
+            },
+            1,
+            {"$ref": "#"},
+        ),
+        (
+            {
+                "$id": "https://a.example/b",
+                "properties": {"$id": {"type": "string"}, "%/~": {"$ref": "#/properties/$id"}},
+            },
+            {"%/~": "a"},
+            {"%/~": 1},
+        ),
+        (
+            {"properties": {"a": {"$ref": "#/properties/%25~1~0"}, "%/~": {"type": "null"}}},
+            {"a": None},
+            {"a": 1},
+        ),
+    ],
+)
+def test_a_schema_means_in_the_description_what_it_means_alone(
+    schema: dict[str, object], good: object, bad: object
+) -> None:
+    """With references of every kind, and names that a URI escapes."""
+    whole = {"$ref": PLACE, "components": {"schemas": {"collection.tree": embedded(schema, PLACE)}}}
+
+    for each in (schema, whole):
+        validator = jsonschema_rs.Draft202012Validator(each, offline=True)
+        assert (validator.is_valid(good), validator.is_valid(bad)) == (True, False)
+
+
 def test_values_in_a_schema_are_left_alone() -> None:
     """What looks like a reference in an example is none."""
     assert embedded(TREE, PLACE)["examples"] == [{"$ref": "#/nothing"}]
@@ -52,9 +111,11 @@ def test_each_collection_with_a_schema_has_paths_of_its_own() -> None:
     """Without the parameter, under operation ids of their own, and with its schema in the body."""
     path = "/v1/collections/{collection}/documents"
     collection = {"name": "collection", "in": "path"}
-    body = {"content": {"application/json": {"schema": {}}, "application/ejson": {"schema": {}}}}
+    body: dict[str, Any] = {
+        "content": {"application/json": {"schema": {}}, "application/ejson": {"schema": {}}}
+    }
     post = {"operationId": "create", "parameters": [collection], "requestBody": body}
-    description = {
+    description: dict[str, Any] = {
         "paths": {path: {"post": post, "get": {"operationId": "list"}}, "/data": {}},
         "components": {"schemas": {}},
     }

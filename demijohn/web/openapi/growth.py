@@ -11,16 +11,14 @@ from urllib.parse import quote
 
 import orjson
 
-from demijohn.formats.json_faults import pointer_to
-from demijohn.schemas.parts import REFERENCES, Parts
+from demijohn.schemas.parts import REFERENCES, Parts, Place, references
 from demijohn.web.openapi.vocabulary import ref
 
 Json = dict[str, Any]
 _PLACEHOLDER = "{collection}"
 _PLAIN = "application/json"
-_VALUES = frozenset(("const", "default", "enum", "examples"))
-"""Keywords whose values are no schemas."""
-_OF_THE_WHOLE = frozenset(("$id", "$schema"))
+_OF_ITS_OWN = frozenset(("$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", *REFERENCES))
+_PLAIN_IN_FRAGMENTS = "~!$&'()*+,;=:@?"
 _WHOLE = ("post", "put")
 """Methods whose body is a whole document."""
 
@@ -40,24 +38,35 @@ def grown(description: Json, schemas: Mapping[str, bytes]) -> Json:
 
 
 def embedded(schema: Json, place: str) -> Json:
-    """A schema that stood for itself, as a part of another document: its references lead there."""
-    parts = Parts(schema)
+    """A schema that stood for itself, as a part of another document: its references lead there.
 
-    def rewritten(node: object) -> object:
+    Nothing in it has a name of its own there, which another schema might have too.
+    """
+    known = Parts(schema)
+
+    def copied(node: object) -> Any:  # noqa: ANN401 - any JSON value
         if isinstance(node, list):
-            return [rewritten(each) for each in node]
+            return [copied(each) for each in node]
         if not isinstance(node, dict):
             return node
-        return dict(member(name, child) for name, child in node.items())
+        if id(node) not in known.places:
+            return {name: copied(child) for name, child in node.items()}
+        own = {name: copied(node[name]) for name in node if name not in _OF_ITS_OWN}
+        led = [{"$ref": place + _fragment(known.place_of(each))} for each in references(node)]
+        # Of a resource without another inside it $dynamicRef leads where $ref does.
+        return own | led[0] if len(led) == 1 else own | _all_of(led, own)
 
-    def member(name: str, child: object) -> tuple[str, object]:
-        if name in REFERENCES and isinstance(child, str):
-            pointer = pointer_to(parts.place_of(child))
-            return "$ref", place + quote(pointer, safe="/~")
-        return name, child if name in _VALUES else rewritten(child)
+    return dict(copied(schema))
 
-    root = {name: child for name, child in schema.items() if name not in _OF_THE_WHOLE}
-    return dict(member(name, child) for name, child in root.items())
+
+def _all_of(led: list[Json], own: Json) -> Json:
+    return {"allOf": [*led, *own.get("allOf", ())]} if led else {}
+
+
+def _fragment(place: Place) -> str:
+    """The way to a part as the fragment of a URI (RFC 6901, section 6)."""
+    tokens = (str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return "".join(f"/{quote(token, safe=_PLAIN_IN_FRAGMENTS)}" for token in tokens)
 
 
 def _paths(known: Json, name: str, component: str) -> Json:
