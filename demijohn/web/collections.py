@@ -143,7 +143,7 @@ def _described(
         "schema": None if schema is None else orjson.Fragment(schema.text),
         "require_if_match": configuration.require_if_match,
         "indexes": [
-            orjson.Fragment(render(each, canonical=False))
+            orjson.Fragment(render(each, canonical=False).rstrip())
             for each in indexes.list_indexes(services.store, collection)
         ],
     }

@@ -30,6 +30,7 @@ PAGES = (
     "queries.md",
     "bulk.md",
     "indexes.md",
+    "collections.md",
     "aggregate.md",
     "versions.md",
     "idempotency.md",
