@@ -36,7 +36,7 @@ def create_service(settings: Settings) -> Service:
     store = Store(settings.mongodb_uri or GUIDE_URI, settings, metrics)
     entrance = Entrance(settings, metrics)
     operations = Operations(store.status, metrics)
-    configurations = Configurations(store)
+    configurations = Configurations(store, settings.database_timeout)
     services = Services(settings, store, entrance, operations, metrics, configurations)
     application = create_application(services)
     return Service(settings, metrics, store, entrance, operations, application)

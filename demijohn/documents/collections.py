@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
+from typing import Any
 
 import bson
 from bson import ObjectId
 
 from demijohn.errors import (
+    DatabaseUnavailable,
     Fault,
     InternalError,
     InvalidPatch,
@@ -38,6 +40,8 @@ FRESH = 1.0
 """Seconds for which nobody looks again."""
 STALE = 2.0
 """Seconds after which nobody goes by it any more."""
+MOST_KEPT = 1_000
+"""Configurations that a process keeps compiled."""
 _ID = "_id"
 
 
@@ -89,44 +93,44 @@ UNCONFIGURED = Configuration()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All configurations as they were at one time, by the name of their collection."""
+    """Which version of its configuration each collection had at one time, in seconds."""
 
     at: float
-    versions: Mapping[str, ObjectId] = field(default_factory=lambda: MappingProxyType({}))
-    found: Mapping[str, Configuration] = field(default_factory=lambda: MappingProxyType({}))
+    versions: Mapping[str, ObjectId]
 
 
 class Configurations:
     """The configurations of one process. Every method raises Problems only."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the store, and a clock in seconds."""
+    def __init__(
+        self, store: Store, patience: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the store, the seconds that one waits for another who looks, and a clock."""
         self._store = store
+        self._patience = patience
         self._clock = clock
-        self.known = Known(-STALE)
-        """What was read last."""
-        self._reading = threading.Lock()
+        self._known = Known(-STALE, {})
+        self._looking = threading.Lock()
+        self._found: dict[str, tuple[ObjectId, Configuration]] = {}
 
     def of(self, collection: str) -> Configuration:
         """A collection's configuration, at most two seconds old.
 
-        Raises DatabaseUnavailable, DeadlineExceeded.
+        Raises DatabaseUnavailable, DeadlineExceeded, InternalError for one that cannot be read.
         """
-        return self.all().found.get(collection, UNCONFIGURED)
+        version = self._fresh().versions.get(collection)
+        return UNCONFIGURED if version is None else self._configuration(collection, version)
 
-    def all(self) -> Known:
-        """Every collection's. Raises as `of`."""
-        age = self._clock() - self.known.at
-        if age < FRESH:
-            return self.known
-        # One looks; the others go on with what there is, while that is good enough.
-        if self._reading.acquire(blocking=age >= STALE):
-            try:
-                if self._clock() - self.known.at >= FRESH:
-                    self.known = self._read(self.known)
-            finally:
-                self._reading.release()
-        return self.known
+    def all(self) -> dict[str, Configuration]:
+        """Every collection's that is configured. Raises as `of`."""
+        versions = self._fresh().versions
+        return {name: self._configuration(name, each) for name, each in versions.items()}
+
+    def versions(self) -> Mapping[str, ObjectId]:
+        """What each configuration is known by; that of before while there is no database."""
+        with suppress(Problem):
+            return self._fresh().versions
+        return self._known.versions
 
     def put(self, collection: str, wanted: Configuration) -> None:
         """Configure a collection, which every process goes by within two seconds.
@@ -138,44 +142,78 @@ class Configurations:
             "require_if_match": wanted.require_if_match,
             **({} if wanted.schema is None else {"schema": wanted.schema.text}),
         }
-        self._store.single.put(COLLECTION, _where(collection), bson.encode(fields))
-        self._forget()
+        with self._changing():
+            self._store.single.put(COLLECTION, _where(collection), bson.encode(fields))
 
     def drop(self, collection: str) -> None:
         """Forget a collection's configuration. Raises as `put`."""
-        self._store.single.discard(COLLECTION, _where(collection))
-        self._forget()
+        with self._changing():
+            self._store.single.discard(COLLECTION, _where(collection))
 
-    def _forget(self) -> None:
-        self.known = Known(-STALE, self.known.versions, self.known.found)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Whatever comes of a change, this process looks before it goes by anything again."""
+        try:
+            yield
+        finally:
+            with self._looking:  # or one who looked before the change would have the last word
+                self._known = replace(self._known, at=-STALE)
 
-    def _read(self, before: Known) -> Known:
-        began = self._clock()
-        query = Query(COLLECTION, projection=bson.encode({"version": True}))
-        versions = {
+    def _fresh(self) -> Known:
+        known = self._known
+        age = self._clock() - known.at
+        if age < FRESH:
+            return known
+        if age < STALE:
+            # One looks; the others go on, and so does that one where it is told nothing.
+            if self._looking.acquire(blocking=False):
+                with suppress(Problem):
+                    self._look()
+            return self._known
+        if not self._looking.acquire(timeout=self._patience):
+            raise DatabaseUnavailable("How the collection is configured is not known at present.")
+        return self._look()
+
+    def _look(self) -> Known:
+        """Look, unless somebody has meanwhile, and let others do so again."""
+        try:
+            began = self._clock()
+            if began - self._known.at >= FRESH:
+                self._known = Known(began, self._read())
+            return self._known
+        finally:
+            self._looking.release()
+
+    def _read(self) -> Mapping[str, ObjectId]:
+        query = Query(COLLECTION, projection=bson.encode({"version": True}), of_primary=True)
+        return {
             each[_ID]: each["version"]
             for batch in self._store.reading.find(query)
             for each in map(bson.decode, split(memoryview(batch)))
         }
-        found = {
-            name: before.found[name]
-            if name in before.found and before.versions.get(name) == version
-            else self._read_one(name)
-            for name, version in versions.items()
-        }
-        return Known(began, MappingProxyType(versions), MappingProxyType(found))
 
-    def _read_one(self, name: str) -> Configuration:
+    def _configuration(self, name: str, version: ObjectId) -> Configuration:
+        """The configuration of this version, or of one that is newer still."""
+        known = self._found.get(name)
+        if known is not None and known[0] == version:
+            return known[1]
         stored = self._store.single.find(COLLECTION, _where(name))
         if stored is None:
             return UNCONFIGURED
-        given = bson.decode(stored)
-        schema = given.get("schema")
-        try:
-            compiled = None if schema is None else compile_schema(schema)
-        except Problem as problem:
-            raise InternalError("A collection's configuration cannot be read.") from problem
-        return Configuration(compiled, given["require_if_match"])
+        found = _decoded(bson.decode(stored))
+        if len(self._found) >= MOST_KEPT:
+            self._found.clear()
+        self._found[name] = found
+        return found[1]
+
+
+def _decoded(stored: Mapping[str, Any]) -> tuple[ObjectId, Configuration]:
+    schema = stored.get("schema")
+    try:
+        compiled = None if schema is None else compile_schema(schema)
+    except Problem as problem:
+        raise InternalError("The collection's configuration cannot be read.") from problem
+    return stored["version"], Configuration(compiled, stored["require_if_match"])
 
 
 def _where(collection: str) -> bytes:

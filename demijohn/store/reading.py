@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
+from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
 from demijohn.formats.bson_values import Value, elements
@@ -30,7 +31,8 @@ NOTHING = bson.encode({})
 class Query:
     """Which documents of a collection, in which order; `filter` and `projection` as BSON.
 
-    `limit` 0 is all of them, and then the deadline is per batch.
+    `limit` 0 is all of them, and then the deadline is per batch. What has to be as it is now is
+    asked of the primary, whichever members the URI prefers.
     """
 
     collection: str
@@ -38,6 +40,7 @@ class Query:
     sort: tuple[tuple[str, int], ...] = ()
     projection: bytes | None = None
     limit: int = 0
+    of_primary: bool = False
 
 
 class _Cursor(Protocol):
@@ -128,7 +131,10 @@ class Reading:
     def _open(self, query: Query, until: float | None = None) -> _Cursor:
         # maxTimeMS bounds all batches of a cursor together (MongoDB manual, "cursor.maxTimeMS()"),
         # and a long collection takes as long as it takes.
-        return self._collection(query.collection).find_raw_batches(
+        asked = self._collection(query.collection)
+        if query.of_primary:
+            asked = asked.with_options(read_preference=ReadPreference.PRIMARY)
+        return asked.find_raw_batches(
             RawBSONDocument(query.filter),
             None if query.projection is None else RawBSONDocument(query.projection),
             sort=list(query.sort) or None,

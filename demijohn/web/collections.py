@@ -55,7 +55,7 @@ def list_all(services: Services) -> Response:
     require_acceptable(media_types.PLAIN)
     refuse_parameters()
     refuse_conditions()
-    known = services.configurations.all().found
+    known = services.configurations.all()
     names = {*services.store.catalog.collections(), *known}
     found = [
         {

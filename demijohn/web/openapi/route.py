@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 
-from demijohn.documents.collections import Configurations, Known
+from demijohn.documents.collections import Configuration, Configurations
 from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats import media_types
 from demijohn.web.openapi.description import describe
@@ -55,22 +55,23 @@ class _Pages:
     def __init__(self, configurations: Configurations) -> None:
         self.description: dict[str, Any] = {}
         self._configurations = configurations
-        self._made: tuple[Known, _Page] | None = None
+        self._made: tuple[Mapping[str, object], _Page] | None = None
 
     def page(self) -> _Page:
         """The page for the schemas of this time; without a database for those last known."""
-        known = self._configurations.known
-        with suppress(Problem):
-            known = self._configurations.all()
-        if self._made is None or self._made[0].found != known.found:
-            schemas = {
-                name: each.schema.text
-                for name, each in known.found.items()
-                if each.schema is not None
-            }
-            text = orjson.dumps(grown(self.description, schemas)) + b"\n"
-            self._made = known, _Page(text, hashlib.sha256(text).hexdigest()[:32])
+        versions = self._configurations.versions()
+        if self._made is None or self._made[0] != versions:
+            try:
+                found = self._configurations.all()
+            except Problem:
+                return self._make({}) if self._made is None else self._made[1]
+            self._made = versions, self._make(found)
         return self._made[1]
+
+    def _make(self, found: Mapping[str, Configuration]) -> _Page:
+        schemas = {name: each.schema.text for name, each in found.items() if each.schema}
+        text = orjson.dumps(grown(self.description, schemas)) + b"\n"
+        return _Page(text, hashlib.sha256(text).hexdigest()[:32])
 
 
 def publish(app: Flask, configurations: Configurations) -> None:
