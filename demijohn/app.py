@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
@@ -24,6 +25,7 @@ class Service:
     settings: Settings
     metrics: Metrics
     store: Store
+    hub: Hub
     entrance: Entrance
     operations: Operations
     application: Flask
@@ -37,9 +39,10 @@ def create_service(settings: Settings) -> Service:
     entrance = Entrance(settings, metrics)
     operations = Operations(store.status, metrics)
     configurations = Configurations(store, settings.database_timeout)
-    services = Services(settings, store, entrance, operations, metrics, configurations)
+    hub = Hub(store.changes, settings, metrics)
+    services = Services(settings, store, entrance, operations, metrics, configurations, hub)
     application = create_application(services)
-    return Service(settings, metrics, store, entrance, operations, application)
+    return Service(settings, metrics, store, hub, entrance, operations, application)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -104,6 +104,17 @@ class Settings(BaseModel):
         default=128,
         description="Streamed answers under way at one time in a worker; past that 503.",
     )
+    max_feeds: Positive = Field(
+        default=2_000, description="Streams of live changes open in a worker; past that 503."
+    )
+    max_change_streams: Positive = Field(
+        default=16,
+        description="Different collections and filters whose changes a worker follows for them, "
+        "each with a connection to the database; past that 503.",
+    )
+    feed_heartbeat: PositiveSeconds = Field(
+        default=15, description="Time after which a stream of live changes says that it lives."
+    )
     head_timeout: PositiveSeconds = Field(
         default=10, description="Time for a connection to send a whole request head."
     )

@@ -7,6 +7,7 @@ Under any other WSGI server there is no slot, and the view drives it itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 UPLOAD = "demijohn.upload"
 """WSGI environ: a Slot for an Upload. It is there where the body is NDJSON and not read yet."""
+
+FEED = "demijohn.feed"
+"""WSGI environ: a Slot for a Feed. It is always there."""
 
 
 @dataclass(slots=True)
@@ -63,4 +67,37 @@ class Upload(Protocol):
 
     def step(self, room: int) -> Step:
         """Do a part of what there is to do, parsing at most `room` bytes in one piece."""
+        ...
+
+
+class Feed(Protocol):
+    """Has something to tell from time to time. Its methods are called one after another."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is older news, which only `catch_up` gets."""
+        ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called, from any thread, whenever there may be something to take."""
+        ...
+
+    def take(self) -> bytes | None:
+        """What is to be said now, empty for nothing, None after the last. It takes no time."""
+        ...
+
+    def beat(self) -> bytes:
+        """What is said where nothing has happened for a while."""
+        ...
+
+    def farewell(self) -> bytes:
+        """What is said last where the process is about to stop."""
+        ...
+
+    def catch_up(self) -> bytes:
+        """Some of the older news; takes a thread, and its time. Empty: not now."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; takes a thread. May be called again."""
         ...

@@ -104,6 +104,7 @@ class Connection(HttpToolsProtocol):
         # What is said behind the last of the answers; nothing is parsed any more.
         self._refusal: bytes | None = None
         self._has_ended = False
+        self.when_lost: Callable[[], None] | None = None
         # While a fresh parser is fed a head that was already heard.
         self._is_muted = False
 
@@ -139,9 +140,11 @@ class Connection(HttpToolsProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timer, and tell whoever wants to know."""
         self._stop_head_timer()
         super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
 
     # What the parser calls
 

@@ -123,6 +123,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners and idle connections, wait for the rest, cut what is late."""
         await self._stop_listening(sockets or [])
+        self._shell.feeds.end()
         for connection in self._connections():
             connection.shutdown()
         await self._wait_for_work(self._parts.settings.drain_timeout)

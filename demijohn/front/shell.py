@@ -12,7 +12,7 @@ from typing import Any
 
 from demijohn.edge.context import Admission, Context
 from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
-from demijohn.edge.handover import UPLOAD, Slot, Upload
+from demijohn.edge.handover import FEED, UPLOAD, Feed, Slot, Upload
 from demijohn.edge.operations import Operations
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import (
@@ -29,6 +29,7 @@ from demijohn.formats.media_types import READ_AS_EXTENDED
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Rest
 from demijohn.front.exchange import ClientGone, Exchange
+from demijohn.front.feed import Feeds, Following
 from demijohn.front.gate import Gate
 from demijohn.front.protocol import CONNECTION
 from demijohn.front.upload import Uploads, is_upload
@@ -62,6 +63,7 @@ class Shell:
         self._bodies = BodyReader(settings)
         self._gate = Gate(int(settings.max_body))
         self._uploads = Uploads(settings, bridge, self._gate, self._bodies.held)
+        self.feeds = Feeds(settings, bridge)
         self._management_port = management_port
         self.in_flight = 0
         self.streams = 0
@@ -133,20 +135,27 @@ class Shell:
             answer = await self._begin_upload(request)
         else:
             answer = await self._answer_body(request)
-        if answer.rest is not None and self.streams >= self._settings.max_streams:
+        if _is_counted(answer.rest) and self.streams >= self._settings.max_streams:
+            assert answer.rest is not None
             await answer.rest.close()
             raise Overloaded("Too many answers are being streamed.")
         return answer
 
     async def _answer_body(self, request: _Request) -> Answer:
         body = await self._read_body(request)
+        slot: Slot[Feed] = Slot()
         patience = self._settings.queue_timeout
         try:
             extended = _is_extended(request.headers)
             async with self._gate.passing(len(body), patience, extended=extended):
-                return await self._bridge.answer(request.scope, body, request.context, patience)
+                answer = await self._bridge.answer(
+                    request.scope, body, request.context, patience, {FEED: slot}
+                )
         finally:
             self._bodies.held.give_back(len(body))
+        if slot.taken is None:
+            return answer
+        return _streamed(answer, self.feeds.begin(slot.taken, request.scope[CONNECTION]))
 
     async def _begin_upload(self, request: _Request) -> Answer:
         """Let the application refuse the upload, or else read its beginning."""
@@ -161,8 +170,7 @@ class Shell:
         intake = self._uploads.begin(slot.taken, request.receive, request.scope[CONNECTION])
         await intake.read(has_body=request.has_body)
         request.body_is_read = True
-        headers = [each for each in answer.headers if each[0].lower() != "content-length"]
-        return replace(answer, headers=headers, rest=intake)
+        return _streamed(answer, intake)
 
     async def _read_body(self, request: _Request) -> bytes:
         if not request.has_body:
@@ -206,17 +214,19 @@ class Shell:
         self, answer: Answer, rest: Rest, context: Context, exchange: Exchange
     ) -> None:
         """Send an answer chunk by chunk; whatever fails half-way cuts the connection."""
-        self.streams += 1
+        counted = int(_is_counted(rest))
+        self.streams += counted
         cut, problem = True, answer.problem
         try:
             headers = [*answer.headers, *self._entrance.headers(context)]
-            await exchange.start(answer.status, headers, close=self._must_close(exchange))
+            close = not counted or self._must_close(exchange)
+            await exchange.start(answer.status, headers, close=close)
             await _send_chunks(answer.body, rest, exchange)
             cut = False
         except Problem as error:
             problem = error.code
         finally:
-            self.streams -= 1
+            self.streams -= counted
             if cut:
                 exchange.cut()
             self._record(context, exchange, answer.route, problem, cut=cut)
@@ -240,6 +250,17 @@ async def _send_chunks(first: bytes, rest: Rest, exchange: Exchange) -> None:
         await exchange.part(chunk, more=True)
         chunk = await rest.next()
     await exchange.part(b"", more=False)
+
+
+def _streamed(answer: Answer, rest: Rest) -> Answer:
+    """The answer with what drives it, of a length that is not known."""
+    headers = [each for each in answer.headers if each[0].lower() != "content-length"]
+    return replace(answer, headers=headers, rest=rest)
+
+
+def _is_counted(rest: Rest | None) -> bool:
+    """Whether it is one of the streams of which there may be only so many; feeds count apart."""
+    return rest is not None and not isinstance(rest, Following)
 
 
 class _Request:

@@ -57,6 +57,7 @@ def _serve(
         os._exit(code)
     stopped.set()
     watch.join(WATCH_ENDS)  # or it would use the store after its end
+    service.hub.close()
     service.store.close()
     return code
 

@@ -24,11 +24,11 @@ CONNECT_MS = 5_000
 Client = pymongo.MongoClient[RawBSONDocument]
 
 
-def open_client(uri: str, settings: Settings, pool: Pool) -> Client:
+def open_client(uri: str, settings: Settings, pool: Pool, connections: int) -> Client:
     """A client that connects at its first use, in whichever process that is.
 
-    `pool` hears of its connections. Raises SettingsError where the URI can't be used (see
-    check_uri).
+    `pool` hears of its connections, of which there are at most so many. Raises SettingsError where
+    the URI can't be used (see check_uri).
     """
     check_uri(uri)
     try:
@@ -40,7 +40,7 @@ def open_client(uri: str, settings: Settings, pool: Pool) -> Client:
                 connect=False,
                 document_class=RawBSONDocument,
                 appname="demijohn",
-                maxPoolSize=settings.threads,
+                maxPoolSize=connections,
                 serverSelectionTimeoutMS=SELECTION_MS,
                 waitQueueTimeoutMS=SELECTION_MS,
                 socketTimeoutMS=int(settings.database_timeout * 1000),

@@ -16,6 +16,7 @@ from demijohn.settings import Settings
 from demijohn.store import connection
 from demijohn.store.bulk import Bulk
 from demijohn.store.catalog import Catalog
+from demijohn.store.changes import Changes
 from demijohn.store.commands import Commands, Raw
 from demijohn.store.failures import translated
 from demijohn.store.reading import Reading
@@ -44,7 +45,7 @@ class Store:
         self._metrics = metrics
         self._settings = settings
         self._pool = connection.Pool(metrics)
-        self._client = connection.open_client(uri, settings, self._pool)
+        self._client = connection.open_client(uri, settings, self._pool, settings.threads)
         self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
         self._collections: dict[str, Raw] = {}
@@ -57,6 +58,14 @@ class Store:
         """Filter-wide writes."""
         self.catalog = Catalog(self._client[settings.database], self._collection, self._operation)
         """Collections and indexes."""
+        self.changes = Changes(
+            lambda: connection.open_client(
+                uri, settings, self._pool, settings.max_change_streams + settings.threads
+            ),
+            settings.database,
+            self._operation,
+        )
+        """What happens to collections, as it happens."""
         self._transactions = Transactions(
             self._client, self._collection, self._operation, self._write_concern
         )
@@ -118,6 +127,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        self.changes.close()
         self._client.close()
 
     def _is_writable(self) -> bool:

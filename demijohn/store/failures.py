@@ -18,6 +18,7 @@ from bson.errors import InvalidBSON
 from pymongo import errors as driver
 
 from demijohn.errors import (
+    BadCursor,
     DatabaseUnavailable,
     DeadlineExceeded,
     DuplicateKey,
@@ -27,6 +28,7 @@ from demijohn.errors import (
     InvalidFilter,
     InvalidIndex,
     InvalidPatch,
+    NeedsReplicaSet,
     OutcomeUnknown,
     Problem,
     TooLarge,
@@ -85,6 +87,9 @@ _OUT_OF_MEMORY = frozenset({96, 292})
 """OperationFailed, QueryExceededMemoryLimitNoDiskUseAllowed: a sort without an index."""
 _TOO_MANY_VALUES = 17217
 """What `distinct` found is larger than one answer."""
+_NO_CHANGE_STREAMS = 40573
+_NO_HISTORY = frozenset({136, 260, 280, 286})
+"""CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 _CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
 _UNAVAILABLE = (
@@ -191,6 +196,30 @@ def unfit_index(code: int | None) -> InvalidIndex | None:
         return None
     words = "The database does not make or drop such an index."
     return InvalidIndex(words, faults=(Fault("", words),))
+
+
+def no_change_streams(code: int | None) -> NeedsReplicaSet | None:
+    """What it means when a change stream is refused with this code; None where it is not that."""
+    if code != _NO_CHANGE_STREAMS:
+        return None
+    return NeedsReplicaSet("Live changes are known of a replica set or a sharded cluster only.")
+
+
+def unfit_position(code: int | None) -> BadCursor | None:
+    """What it means when a position is refused with this code; None where it is no fault of it.
+
+    The embedded database says "unauthorized" to one of another collection.
+    """
+    if code is None or code in _NO_QUESTION - {_UNAUTHORIZED}:
+        return None
+    return BadCursor("This is no position in this collection's changes, or is no longer kept.")
+
+
+def history_lost(code: int | None) -> BadCursor | None:
+    """What it means when a change stream ends with this code; None where it is not that."""
+    if code not in _NO_HISTORY:
+        return None
+    return BadCursor("The database no longer keeps what comes next in this stream.")
 
 
 def of_each(error: driver.BulkWriteError, count: int, *, writes: bool) -> dict[int, Problem]:

@@ -56,6 +56,13 @@ class Metrics:
             "connections_refused", "Connections closed before a request, by reason.", "reason"
         )
         self.streams = self._gauge("streams", "Streamed answers under way.")
+        self.feeds = self._gauge("feeds", "Streams of live changes open.")
+        self.change_streams = self._gauge(
+            "change_streams", "Collections and filters whose changes are followed for them."
+        )
+        self.feed_events = self._counter(
+            "feed_events", "Changes handed over to those who stream them."
+        )
         self.body_bytes = self._gauge("body_bytes", "Bytes of request bodies held at this time.")
         self.cut = self._counter("streams_cut", "Streamed answers cut before their end.")
 

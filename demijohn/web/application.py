@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from demijohn.edge.context import ROUTE
 from demijohn.web import (
     aggregate,
+    changes,
     collections,
     data,
     docs,
@@ -41,6 +42,7 @@ def create_application(services: Services) -> Flask:
     app.register_blueprint(lists.blueprint(services))
     app.register_blueprint(many.blueprint(services))
     app.register_blueprint(aggregate.blueprint(services))
+    app.register_blueprint(changes.blueprint(services))
     app.register_blueprint(operations.blueprint(services))
     app.register_blueprint(docs.blueprint())
     publish(app, services.configurations)

@@ -29,6 +29,10 @@ ASKING: tuple[type[Problem], ...] = (
 )
 """What may happen wherever there is a filter."""
 LISTING = (*ASKING, BadCursor, Unsortable)
+_NAME = r"[^-\s,.$\x00][^\s,.\x00]*"
+_PATH = rf"{_NAME}(\.{_NAME})*"
+_PATHS = rf"{_PATH}(,{_PATH})*"
+_KEY = f"-?{_PATH}"
 FILTER_PARAMETER = Parameter(
     FILTER,
     "query",
@@ -43,13 +47,13 @@ _SORT = Parameter(
     SORT,
     "query",
     "Paths to sort by, with commas between them; one with `-` before it is descending.",
-    {"type": "string", "examples": ["-age,name"]},
+    {"type": "string", "pattern": f"^{_KEY}(,{_KEY})*$", "examples": ["-age,name"]},
 )
-_FIELDS = Parameter(
+FIELDS_PARAMETER = Parameter(
     FIELDS,
     "query",
     "Paths to show, or, each with `-` before it, to leave out. `_id` is shown unless left out.",
-    {"type": "string", "examples": ["name,age"]},
+    {"type": "string", "pattern": f"^({_PATHS}|-{_PATH}(,-{_PATH})*)$", "examples": ["name,age"]},
 )
 _LIMIT = Parameter(
     LIMIT,
@@ -70,7 +74,7 @@ _COUNT = Parameter(
     "its statistics.",
     {"enum": ["exact", "estimated"]},
 )
-_OF_LISTS = (FILTER_PARAMETER, _SORT, _FIELDS, _LIMIT, _AFTER)
+_OF_LISTS = (FILTER_PARAMETER, _SORT, FIELDS_PARAMETER, _LIMIT, _AFTER)
 _PAGES = {
     media_types.PLAIN: ref("Page"),
     media_types.EXTENDED: ref("Page"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 from flask import request
 
+from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
 from demijohn.documents.room import Room
 from demijohn.edge.context import CONTEXT, Context
@@ -29,6 +30,7 @@ class Services:
     operations: Operations
     metrics: Metrics
     configurations: Configurations
+    hub: Hub
     new_id: Callable[[], ObjectId] = ObjectId
     room: Room = field(default_factory=Room)
     clock: Callable[[], float] = time.time

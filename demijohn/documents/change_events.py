@@ -1,0 +1,64 @@
+"""Changes as their clients read them: each an event in some shape, each position a short text."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from dataclasses import dataclass
+
+from demijohn.errors import BadCursor
+from demijohn.formats import event_stream
+from demijohn.formats.bson_values import DOCUMENT, NULL, Value, elements, encode, from_python
+from demijohn.formats.spelling import Spelling
+from demijohn.query.fields import Fields
+from demijohn.store.changes import Change
+
+LONGEST_ID = 8 * 1024
+"""Characters of an `id`: it comes back in a header. A position holds the document's own id."""
+_VERSION = b"\x01"
+_DIGEST = 6
+_NOTHING = Value(NULL, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a client wants to read changes."""
+
+    spelling: Spelling
+    fields: Fields | None = None
+
+
+def render(collection: str, change: Change, shape: Shape) -> bytes:
+    """The event that tells of a change. Raises InternalError for what cannot be decoded."""
+    document = change.document
+    if document is not None and shape.fields is not None:
+        document = shape.fields.apply(document)
+    told = {
+        "operation": from_python(change.operation),
+        "id": _NOTHING if change.key is None else dict(elements(change.key))["_id"],
+        "document": _NOTHING if document is None else Value(DOCUMENT, document),
+    }
+    data = shape.spelling.render(encode(told)).rstrip(b"\n")
+    return event_stream.event(change.operation, data, write_id(collection, change.token))
+
+
+def write_id(collection: str, token: bytes) -> str:
+    """A position in the changes of a collection, as the `id` of an event."""
+    return urlsafe_b64encode(_head(collection) + token).rstrip(b"=").decode()
+
+
+def read_id(collection: str, text: str) -> bytes:
+    """The position that an `id` is of. Raises BadCursor, where it is of another collection too."""
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (NotBase64, UnicodeEncodeError):
+        raw = b""
+    token = raw.removeprefix(_head(collection))
+    if len(text) > LONGEST_ID or write_id(collection, token) != text:
+        raise BadCursor("This is not the id of an event of this collection.")
+    return token
+
+
+def _head(collection: str) -> bytes:
+    return _VERSION + hashlib.sha256(collection.encode()).digest()[:_DIGEST]
