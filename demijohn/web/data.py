@@ -20,7 +20,7 @@ from demijohn.web.negotiation import Asked, refuse_conditions
 from demijohn.web.openapi.headers import LINK, LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
 from demijohn.web.openapi.problems import STORING
-from demijohn.web.openapi.vocabulary import constant, ref
+from demijohn.web.openapi.vocabulary import PLAIN_DOCUMENT, constant, ref
 from demijohn.web.requests import read_body, refuse_parameters, require_acceptable
 from demijohn.web.services import Services
 
@@ -36,7 +36,7 @@ INSERT = Operation(
         "a majority of the database's members when the answer comes."
     ),
     parameters=(IDEMPOTENCY_KEY,),
-    body=Body("The document.", {media_types.PLAIN: ref("PlainDocument")}),
+    body=Body("The document.", {media_types.PLAIN: PLAIN_DOCUMENT}),
     answers=(
         Answer(
             201,

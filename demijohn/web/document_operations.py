@@ -24,7 +24,7 @@ from demijohn.web.openapi.headers import (
 )
 from demijohn.web.openapi.operation import Answer, Body, Link, Operation, Parameter, Schema
 from demijohn.web.openapi.problems import READING, STORING, WRITING
-from demijohn.web.openapi.vocabulary import ref
+from demijohn.web.openapi.vocabulary import EXTENDED_DOCUMENT, PLAIN_DOCUMENT, ref
 
 _TAG = r'(W/)?"[\x21\x23-\x7e]*"'
 _TAGS: Schema = {"anyOf": [{"const": "*"}, {"type": "string", "pattern": rf"^{_TAG}(, ?{_TAG})*$"}]}
@@ -95,7 +95,7 @@ _WRITE = (IDEMPOTENCY_KEY, PREFER)
 _CONDITIONS = (IF_MATCH, IF_NONE_MATCH)
 _STORED = (VERSION, VARY, PRIVATE, REPLAYED, APPLIED)
 _SPELLINGS = {media_types.PLAIN: ref("Document"), media_types.EXTENDED: ref("Document")}
-_DRAFTS = {media_types.PLAIN: ref("PlainDocument"), media_types.EXTENDED: ref("ExtendedDocument")}
+_DRAFTS = {media_types.PLAIN: PLAIN_DOCUMENT, media_types.EXTENDED: EXTENDED_DOCUMENT}
 _OPERATIONS = {
     "readDocument": "Read it.",
     "putDocument": "Replace it.",
@@ -204,9 +204,9 @@ PATCH = Operation(
     body=Body(
         "The patch.",
         {
-            media_types.MERGE_PATCH: ref("PlainDocument"),
-            media_types.PLAIN: ref("PlainDocument"),
-            media_types.EXTENDED: ref("ExtendedDocument"),
+            media_types.MERGE_PATCH: PLAIN_DOCUMENT,
+            media_types.PLAIN: PLAIN_DOCUMENT,
+            media_types.EXTENDED: EXTENDED_DOCUMENT,
             media_types.JSON_PATCH: ref("JsonPatch"),
             media_types.UPDATE: ref("Update"),
         },

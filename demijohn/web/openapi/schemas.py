@@ -51,7 +51,6 @@ SHARED: dict[str, Schema] = {
         **map_of(ref("PlainValue")),
         "description": "A document in plain JSON. Without `_id` the service makes an ObjectId.",
         "properties": {"_id": ref("PlainId")},
-        "examples": [{"name": "Ada", "born": 1815}],
     },
     **BULK,
     "Page": {

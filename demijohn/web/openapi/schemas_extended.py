@@ -91,6 +91,5 @@ EXTENDED: dict[str, Schema] = {
         **map_of(ref("ExtendedField")),
         "description": "A document in Extended JSON. Without `_id` the service makes an ObjectId.",
         "properties": {"_id": ref("ExtendedId")},
-        "examples": [{"name": "Ada", "born": {"$date": "1915-12-10T00:00:00Z"}}],
     },
 }

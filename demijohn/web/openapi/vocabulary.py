@@ -12,6 +12,17 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+PLAIN_DOCUMENT: Schema = {
+    **ref("PlainDocument"),
+    "examples": [{"name": "Ada", "born": 1815}],
+}
+"""A document of a request. The example is no part of the schema: a collection has its own."""
+EXTENDED_DOCUMENT: Schema = {
+    **ref("ExtendedDocument"),
+    "examples": [{"name": "Ada", "born": {"$date": "1815-12-10T00:00:00Z"}}],
+}
+
+
 def map_of(values: Schema, keys: Schema = KEY) -> Schema:
     """An object of such values, by keys as a document may have them, or others."""
     return {"type": "object", "propertyNames": keys, "additionalProperties": values}
