@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -61,8 +62,14 @@ class Reader:
             for command in first:
                 self.run(command)
             (self._keep if rest == "keep" else self.run)(last)
+        elif action == "kept":
+            self._await(part.body)
         elif "stand-in: " in rest:
             self._stand_ins[rest.rpartition("stand-in: ")[2]](part)
+
+    def expected(self, shown: str) -> re.Pattern[str]:
+        """What has to come out where the page shows this."""
+        return pattern(shown)
 
     def leave(self) -> None:
         """End what was kept going."""
@@ -75,14 +82,18 @@ class Reader:
         after = f'code=$?; export -p >"{self._state}"; exit "$code"'
         code, output = self._terminal(f"{command.text}\n{after}").finish(self._patience)
         assert code == 0, f"`{command.text}`: exit code {code}:\n{output}"
-        expected = pattern(self._as_here(command.shown))
+        expected = self.expected(self._as_here(command.shown))
         assert expected.fullmatch(output), (
             f"`{command.text}`: not {expected.pattern!r} but:\n{output}"
         )
 
     def _keep(self, command: Command) -> None:
         self._kept = self._terminal(command.text)
-        self._kept.wait_for(pattern(self._as_here(command.shown)), self._patience)
+        self._await(command.shown)
+
+    def _await(self, shown: str) -> None:
+        assert self._kept is not None
+        self._kept.wait_for(self.expected(self._as_here(shown)), self._patience)
 
     def _terminal(self, text: str) -> Terminal:
         script = f'. "{self._state}"; {self._as_here(text)}'

@@ -4,6 +4,7 @@ A fenced block of the guide has one of these comments on a line of its own above
 
     <!-- run -->                     run the commands, compare what comes out
     <!-- run: keep -->               the same, in a terminal of its own where it goes on
+    <!-- kept -->                    what that terminal shows by now, from its start
     <!-- file: NAME -->              write the block to that file
     <!-- file: NAME, as it is -->    the file in the repository is the same
     <!-- not run here: REASON -->    for the reader alone
@@ -27,8 +28,11 @@ _PART = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _COLUMNS = re.compile(r"(?:\\ ){2,}")
+_SPECIFIC = re.compile(r'(?<=:)"[^"]*"|-?\d+(?:[.,]\d+)*')
 SHELL = frozenset({"console", "sh", "bash", "shell"})
-MARKERS = re.compile(r"run(: keep)?|file: \S+(, as it is)?|not run here: [^;]+(; stand-in: \S+)?")
+MARKERS = re.compile(
+    r"run(: keep)?|kept|file: \S+(, as it is)?|not run here: [^;]+(; stand-in: \S+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,11 @@ def pattern(shown: str) -> re.Pattern[str]:
     """
     expression = "".join(map(_line, shown.splitlines()))
     return re.compile(expression)
+
+
+def shape(shown: str) -> re.Pattern[str]:
+    """The same, but for numbers and for strings that are values of JSON: they may be any."""
+    return pattern(_SPECIFIC.sub("…", shown))
 
 
 def _line(line: str) -> str:
