@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from demijohn.errors import Problem
 from demijohn.formats.bson_values import Value, encode
 from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
 
 Outcome = TypeVar("Outcome")
+Check = Callable[[bytes], None]
+"""Raises what speaks against a document, or against its fields alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Modify:
     """
 
     update: Mapping[str, Any]
-    check: Callable[[bytes], None] = lambda _: None
+    check: Check = lambda _: None
 
 
 Decide = Callable[[bytes | None], Become | Modify]
@@ -97,6 +100,15 @@ def decided(target: Target, decide: Decide) -> Plan:
             return Step(None, lambda: _modify(attempt, target, before, decision))
         changed = Changed(before, decision.document)
         return Step(changed, lambda: _become(attempt, target, changed))
+
+    return plan
+
+
+def refused(problem: Problem) -> Plan:
+    """The plan of what is not to be done, where it has not been done already."""
+
+    def plan(_: Attempt) -> Step[Changed]:
+        raise problem
 
     return plan
 

@@ -31,7 +31,8 @@ IdempotencyInProgress. A record also outlives its effect: what others do to the 
 is not undone by a retry.
 
 What is refused for the request alone (syntax, media type, size) never comes here, and leaves no
-record. Nor do WriteConflict and failures of the database: they may pass, and a retry is meant to
+record; a condition that is missing leaves none either, for a request with one is the same request.
+Nor do WriteConflict and failures of the database: they may pass, and a retry is meant to
 try again.
 
 Where the database is a standalone mongod, see `documents.standalone`.
@@ -50,6 +51,7 @@ from demijohn.errors import (
     DuplicateKey,
     IdempotencyInProgress,
     IdempotencyKeyReused,
+    PreconditionRequired,
     Problem,
     WriteConflict,
 )
@@ -101,7 +103,12 @@ def find_record(attempt: Attempt, key: Key) -> Record | None:
 
 def is_decided(problem: Problem) -> bool:
     """Whether the problem is the request's outcome, and not one that may pass."""
-    passing = (WriteConflict, IdempotencyInProgress, IdempotencyKeyReused)
+    passing = (
+        WriteConflict,
+        IdempotencyInProgress,
+        IdempotencyKeyReused,
+        PreconditionRequired,
+    )
     return problem.status < SERVER_ERROR and not isinstance(problem, passing)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 
-from demijohn.documents.change import Changed, Plan, Step
+from demijohn.documents.change import Changed, Check, Plan, Step
 from demijohn.errors import DuplicateKey, OutcomeUnknown, Problem
 from demijohn.formats.bson_values import OBJECT_ID, Value
 from demijohn.formats.spelling import Draft
@@ -17,11 +17,16 @@ from demijohn.store.documents import Store
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """A document that is to be inserted, and the id that it gets, its own or a new one."""
+    """A document that is to be inserted, and the id that it gets, its own or a new one.
+
+    What it is held to it is held to when it is inserted: a request with a key may have been carried
+    out already.
+    """
 
     collection: str
     draft: Draft
     id: Value
+    check: Check = lambda _: None
 
     @property
     def document(self) -> bytes:
@@ -29,10 +34,15 @@ class Insertion:
         return self.draft.under(self.id)
 
 
-def insertion(collection: str, draft: Draft, new_id: Callable[[], ObjectId]) -> Insertion:
+def insertion(
+    collection: str,
+    draft: Draft,
+    new_id: Callable[[], ObjectId],
+    check: Check = lambda _: None,
+) -> Insertion:
     """The insertion of a draft under its own `_id`, or a new ObjectId where it has none."""
     identity = draft.id or Value(OBJECT_ID, new_id().binary)
-    return Insertion(collection, draft, identity)
+    return Insertion(collection, draft, identity, check)
 
 
 def insert_one(store: Store, insertion: Insertion) -> Changed:
@@ -41,6 +51,7 @@ def insert_one(store: Store, insertion: Insertion) -> Changed:
     Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
     """
     document = insertion.document
+    insertion.check(document)
     try:
         store.single.insert(insertion.collection, document)
     except DuplicateKey as problem:
@@ -67,6 +78,7 @@ def inserted(insertion: Insertion) -> Plan:
     changed = Changed(None, insertion.document)
 
     def plan(attempt: Attempt) -> Step[Changed]:
+        insertion.check(insertion.draft.fields)
         return Step(changed, carry_out=lambda: _insert(attempt, insertion.collection, changed))
 
     return plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demijohn.documents.change import Become, Changed, Plan, Target, change, decided
+from demijohn.documents.change import Become, Changed, Check, Plan, Target, change, decided
 from demijohn.documents.ids import check_new_id, check_same_id, id_of
 from demijohn.documents.versions import Condition
 from demijohn.formats.bson_values import BINARY, DATE, OBJECT_ID, STRING
@@ -20,7 +20,7 @@ def check_put(target: Target, draft: Draft) -> None:
     check_same_id(draft.id, target.id)
 
 
-def put_one(store: Store, target: Target, draft: Draft) -> Changed:
+def put_one(store: Store, target: Target, draft: Draft, check: Check) -> Changed:
     """Replace the document, or create it; in one command where that tells enough.
 
     `before` of the result is what was there only where it had to be read; else a document of the
@@ -28,20 +28,24 @@ def put_one(store: Store, target: Target, draft: Draft) -> Changed:
     OutcomeUnknown, and where it had to be read WriteConflict and DeadlineExceeded.
     """
     if target.id.kind not in _ONE_SPELLING:
-        return change(store, replaced(target, draft, Condition(), Spelling.PLAIN))
+        return change(store, replaced(target, draft, Condition(), Spelling.PLAIN, check))
     document = draft.under(target.id)
+    check(document)
     is_new = store.single.put(target.collection, target.where, draft.fields)
     return Changed(None if is_new else target.where, document)
 
 
-def replaced(target: Target, draft: Draft, condition: Condition, spelling: Spelling) -> Plan:
+def replaced(
+    target: Target, draft: Draft, condition: Condition, spelling: Spelling, check: Check
+) -> Plan:
     """The plan of a replacement under a condition.
 
-    Its decision raises PreconditionFailed, TooLarge.
+    Its decision raises PreconditionFailed, TooLarge, and what the check raises.
     """
 
     def decide(before: bytes | None) -> Become:
         condition.check(before, spelling)
+        check(draft.fields)
         return Become(draft.under(target.id if before is None else id_of(before)))
 
     return decided(target, decide)

@@ -47,6 +47,8 @@ def insert_once(store: Store, keyed: Keyed[Changed], insertion: Insertion) -> To
         intended = begun.intended
     document = insertion.draft.under(id_of(intended))
     try:
+        if begun is None:  # else it may be there already
+            insertion.check(document)
         store.single.insert(insertion.collection, document)
     except Problem as problem:
         if not is_decided(problem):

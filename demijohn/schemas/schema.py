@@ -34,9 +34,7 @@ _NO_PATTERN = (
     "The regular expression is none, or too large, or looks around or back, which the engine used "
     "here never does."
 )
-_UNSEEN = (
-    "The document does not fit its collection's schema; together they are too large to say where."
-)
+_UNSEEN = "together they are too large to say where."
 _TOO_MUCH = (
     "The document has too many values, or too many levels, to be held to its collection's schema."
 )
@@ -55,20 +53,28 @@ class Schema:
         """Hold a document in its plain JSON spelling to the schema.
 
         Raises InvalidDocument with up to 20 faults, each with a pointer into the document and one
-        into the schema; with a single one for all of it where more would take too long.
+        into the schema; with the first alone, or one for all of it, where more would take too long.
         """
         values, levels = _measure(document)
         if not self._cost.is_bearable(values, levels):
             raise InvalidDocument(_TOO_MUCH, faults=(Fault("", _TOO_MUCH),))
         if self._validator.is_valid(document):
             return
-        if not self._cost.is_tellable(values, levels):
-            raise InvalidDocument(_UNSEEN, faults=(Fault("", _UNSEEN),))
-        errors = islice(self._validator.iter_errors(document), MOST_FAULTS)
-        faults = tuple(map(_fault, errors))
+        faults = self._faults(document, is_tellable=self._cost.is_tellable(values, levels))
         raise InvalidDocument(
             f"The document does not fit its collection's schema: {faults[0].detail}", faults=faults
         )
+
+    def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
+        """The faults, at least one."""
+        if is_tellable:
+            return tuple(map(_fault, islice(self._validator.iter_errors(document), MOST_FAULTS)))
+        if not self._cost.has_choices:
+            try:
+                self._validator.validate(document)
+            except jsonschema_rs.ValidationError as error:
+                return (_fault(error),)
+        return (Fault("", _UNSEEN),)
 
 
 def compile_schema(text: bytes, place: Place = ()) -> Schema:

@@ -51,6 +51,8 @@ class Cost:
     """The most of them in a row that look at one value."""
     again: int
     """How many lead the same member of a value back into the schema; 0 for one without circles."""
+    has_choices: bool
+    """Whether there are alternatives, of which the validator looks for every fault in each."""
 
     def is_bearable(self, values: int, levels: int) -> bool:
         """Whether a document of so many values and levels can be looked at, yes or no."""
@@ -77,7 +79,12 @@ def weigh(schema: Parts) -> Cost:
     scale.weigh(schema.schema, _Way())
     again = scale.again
     of_members = max((again[name] for name in again if isinstance(name, tuple)), default=0)
-    return Cost(scale.parts, scale.chain, max(again[_ITEM], of_members + again[_MEMBER]))
+    return Cost(
+        scale.parts,
+        scale.chain,
+        max(again[_ITEM], of_members + again[_MEMBER]),
+        any(name in node for node in schema.nodes for name in ("anyOf", "oneOf")),
+    )
 
 
 @dataclass(frozen=True, slots=True)

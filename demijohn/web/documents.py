@@ -10,16 +10,16 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
 from demijohn.documents import patch, write
-from demijohn.documents.change import Changed, Plan, Target
+from demijohn.documents.change import Changed, Plan, Target, refused
 from demijohn.documents.insert import insertion
 from demijohn.documents.read import read_one
 from demijohn.documents.remove import remove_one, removed
 from demijohn.documents.replace import check_put, put_one, replaced
-from demijohn.errors import BadParameter
+from demijohn.errors import BadParameter, PreconditionRequired
 from demijohn.formats import media_types
 from demijohn.formats.ids import from_segment
 from demijohn.formats.json_array import is_array
-from demijohn.formats.spelling import Draft
+from demijohn.formats.spelling import Draft, read_draft
 from demijohn.web import bulk
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
@@ -66,8 +66,9 @@ def create(services: Services, collection: str) -> Response:
 def insert(services: Services, teller: Teller, body: bytes) -> Response:
     """Insert the document in a body, once where the request has a key."""
     request_ = keyed(services, read_key(body), teller)
-    draft = _read_draft(services, teller.collection, body)
-    new = insertion(teller.collection, draft, services.new_id)
+    draft = _read_draft(body)
+    check = services.configurations.of(teller.collection).check
+    new = insertion(teller.collection, draft, services.new_id, check)
     return respond(services, write.insert(services.store, new, teller.tell, request_))
 
 
@@ -85,10 +86,12 @@ def put(services: Services, collection: str, segment: str) -> Response:
     refuse_parameters()
     body = read_body(*media_types.DOCUMENTS)
     teller = _teller(services, collection)
-    draft = _read_draft(services, collection, body)
+    draft = _read_draft(body)
     check_put(target, draft)
-    plan = replaced(target, draft, teller.asked.condition, teller.asked.spelling)
-    return _carry_out(services, teller, body, plan, lambda: put_one(services.store, target, draft))
+    check = services.configurations.of(collection).check
+    plan = replaced(target, draft, teller.asked.condition, teller.asked.spelling, check)
+    at_once = partial(put_one, services.store, target, draft, check)
+    return _carry_out(services, teller, body, plan, at_once)
 
 
 def patch_document(services: Services, collection: str, segment: str) -> Response:
@@ -119,9 +122,8 @@ def _teller(services: Services, collection: str) -> Teller:
     return Teller(collection, read_asked(), services.room)
 
 
-def _read_draft(services: Services, collection: str, body: bytes) -> Draft:
-    configuration = services.configurations.of(collection)
-    return configuration.read(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
+def _read_draft(body: bytes) -> Draft:
+    return read_draft(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
 
 
 def _carry_out(
@@ -132,11 +134,16 @@ def _carry_out(
     at_once: Callable[[], Changed] | None = None,
 ) -> Response:
     """Carry a plan out; `at_once` does the same where there is no condition and no key."""
-    configuration = services.configurations.of(teller.collection)
-    configuration.check_condition(is_given=teller.asked.condition.is_given)
     request_ = keyed(services, read_key(body), teller)
-    if teller.asked.condition.is_given:
+    is_given = teller.asked.condition.is_given
+    if is_given:
         at_once = None
+    try:
+        services.configurations.of(teller.collection).check_condition(is_given=is_given)
+    except PreconditionRequired as problem:
+        if request_ is None:
+            raise
+        plan = refused(problem)
     return respond(services, write.carry_out(services.store, plan, teller.tell, request_, at_once))
 
 

@@ -219,3 +219,26 @@ def test_what_is_too_large_to_be_compared(api: Api, things: Documents) -> None:
     assert api.ask("HEAD", f"{THINGS}/x").headers["ETag"] == tag
     assert _put(api, "x", {"n": 1}).status == 200
     assert things.find_one() == {"_id": "x", "n": 1}
+
+
+def test_under_a_schema_operators_need_a_transaction(api: Api, things: Documents) -> None:
+    """What they make of a document could not be undone: 501; all else is held to the schema."""
+    things.insert_one({"_id": "one", "n": 1})
+    schema = {"properties": {"n": {"type": "integer"}}}
+    path = THINGS.removesuffix("/documents")
+    assert api.put(path, json.dumps({"schema": schema})).status == 200
+    try:
+        update = _ask(api, "PATCH", "one", {"$set": {"n": "a"}}, UPDATE)
+        assert (update.status, update.problem()) == (501, "needs-replica-set")
+        wrong = json.dumps({"n": "a"})
+        for answer in (
+            api.post(wrong, THINGS),
+            api.post(wrong, THINGS, Idempotency_Key="schema"),
+            _put(api, "one", {"n": "a"}),
+            _ask(api, "PATCH", "one", {"n": "a"}, MERGE),
+        ):
+            assert (answer.status, answer.problem()) == (422, "invalid-document")
+        assert list(things.find()) == [{"_id": "one", "n": 1}]
+        assert _put(api, "one", {"n": 2}).status == 200
+    finally:
+        assert api.delete(path).status == 204
