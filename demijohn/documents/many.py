@@ -49,14 +49,17 @@ def update_many(
     """Apply the operators to each document; how many were met, and how many changed.
 
     Raises InvalidPatch, InvalidDocument, InvalidFilter, DuplicateKey, TooLarge, for one document
-    that cannot be changed so, OutcomeUnknown, DatabaseUnavailable.
+    that cannot be changed so, OutcomeUnknown, WriteConflict, DatabaseUnavailable.
     """
     with _half_way():
         return store.bulk.update_many(collection, where, update)
 
 
 def delete_many(store: Store, collection: str, where: bytes) -> int:
-    """Delete each document; how many. Raises InvalidFilter, OutcomeUnknown, DatabaseUnavailable."""
+    """Delete each document; how many.
+
+    Raises InvalidFilter, OutcomeUnknown, WriteConflict, DatabaseUnavailable.
+    """
     with _half_way():
         return store.bulk.delete_many(collection, where)
 

@@ -96,7 +96,8 @@ class Commands:
         """Take how to find a collection, what goes around each command, and the transaction."""
         self._collection = collection
         self._bounded = bounded
-        self._session = session
+        self.session = session
+        """The transaction that they are in, if any."""
         # Inside a transaction nothing is written before it is committed.
         self._writes = session is None
 
@@ -104,7 +105,7 @@ class Commands:
         """The document, None where there is none. Raises DatabaseUnavailable, DeadlineExceeded."""
         with self._bounded("find", writes=False):
             found = self._collection(collection).find_one(
-                RawBSONDocument(where), session=self._session
+                RawBSONDocument(where), session=self.session
             )
         return None if found is None else bytes(found.raw)
 
@@ -115,7 +116,7 @@ class Commands:
         in a transaction WriteConflict and DeadlineExceeded.
         """
         with self._bounded("insert", writes=self._writes), told(untaken):
-            self._collection(collection).insert_one(Stored(document), session=self._session)
+            self._collection(collection).insert_one(Stored(document), session=self.session)
 
     def insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
         """Insert documents, each tried by itself; the problem of each that failed, by its place.
@@ -128,7 +129,7 @@ class Commands:
         with self._bounded("insertMany", writes=self._writes), told(untaken):
             try:
                 self._collection(collection).insert_many(
-                    [Stored(each) for each in documents], ordered=False, session=self._session
+                    [Stored(each) for each in documents], ordered=False, session=self.session
                 )
             except driver.BulkWriteError as error:
                 return of_each(error, len(documents), writes=self._writes)
@@ -139,7 +140,7 @@ class Commands:
         where = encode({"_id": {"$in": close_node(list(ids))}})
         with self._bounded("find", writes=False):
             found = self._collection(collection).find(
-                RawBSONDocument(where), {"_id": True}, session=self._session
+                RawBSONDocument(where), {"_id": True}, session=self.session
             )
             return {value for each in found for _, value in elements(bytes(each.raw))}
 
@@ -150,7 +151,7 @@ class Commands:
         """
         with self._bounded("put", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
-                RawBSONDocument(where), Stored(fields), upsert=True, session=self._session
+                RawBSONDocument(where), Stored(fields), upsert=True, session=self.session
             )
         return done.matched_count == 0
 
@@ -158,7 +159,7 @@ class Commands:
         """Replace the document. Raises WriteConflict for none, and what `insert` raises."""
         with self._bounded("replace", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
-                RawBSONDocument(where), Stored(document), session=self._session
+                RawBSONDocument(where), Stored(document), session=self.session
             )
         _require(done.matched_count)
 
@@ -171,7 +172,7 @@ class Commands:
         # Not by findAndModify: SecantusDB looks through the whole collection for it.
         with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             done = self._collection(collection).update_one(
-                RawBSONDocument(where), update, session=self._session
+                RawBSONDocument(where), update, session=self.session
             )
         _require(done.matched_count)
         after = self.find(collection, where)
@@ -197,7 +198,7 @@ class Commands:
         """Delete the document, if there is one; how many there were. Raises as `insert` does."""
         with self._bounded("remove", writes=self._writes):
             done = self._collection(collection).delete_one(
-                RawBSONDocument(where), session=self._session
+                RawBSONDocument(where), session=self.session
             )
         return done.deleted_count
 

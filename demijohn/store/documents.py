@@ -14,7 +14,7 @@ from pymongo.read_preferences import ReadPreference
 from demijohn.errors import DatabaseUnavailable, Problem
 from demijohn.settings import Settings
 from demijohn.store import connection
-from demijohn.store.bulk import Bulk
+from demijohn.store.bulk import Bulk, Transact
 from demijohn.store.catalog import Catalog
 from demijohn.store.changes import Changes
 from demijohn.store.commands import Commands, Raw
@@ -26,6 +26,8 @@ from demijohn.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
+EMBEDDED = "secantus"
+"""The name of the replica set that SecantusDB says it is."""
 PROBED = "data"
 """The collection that a ping looks into."""
 _PAUSE, _LONGEST_PAUSE = 0.2, 30.0
@@ -54,7 +56,9 @@ class Store:
         """Commands on their own, each acknowledged by a majority from its journals."""
         self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
         """Questions about many documents, asked of the members that the URI prefers."""
-        self.bulk = Bulk(self._collection, self._operation, settings.database_timeout)
+        self.bulk = Bulk(
+            self._collection, self._operation, settings.database_timeout, self._for_embedded
+        )
         """Filter-wide writes."""
         self.catalog = Catalog(self._client[settings.database], self._collection, self._operation)
         """Collections and indexes."""
@@ -129,6 +133,11 @@ class Store:
         """Close every connection."""
         self.changes.close()
         self._client.close()
+
+    def _for_embedded(self) -> Transact | None:
+        """What runs filter-wide writes, where the server needs them to be transactions."""
+        is_embedded = self._client.topology_description.replica_set_name == EMBEDDED
+        return self.transact if is_embedded else None
 
     def _is_writable(self) -> bool:
         return self._client.topology_description.has_writable_server()

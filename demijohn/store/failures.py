@@ -185,6 +185,8 @@ def unfit_condition(error: driver.OperationFailure) -> Problem | None:
     """
     if isinstance(error, driver.DuplicateKeyError | driver.WriteConcernError):
         return None
+    if error.has_error_label(_IN_VAIN):
+        return None
     if error.code in _OUT_OF_SPACE | {_CONFLICT}:
         return OutcomeUnknown("The database has ended the write before its end.")
     return None if error.code in _TOO_LARGE else unfit_question(error.code, InvalidFilter)

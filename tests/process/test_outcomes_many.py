@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -81,6 +83,17 @@ def test_a_delete_whose_answer_is_lost(
     assert stored.count_documents({}) == (3 if moment == "before" else 1)
 
 
+def test_an_update_that_ends_half_way(api: Api, stored: Documents) -> None:
+    """What came before stays changed where it is no transaction, and `partial` says that it may."""
+    stored.update_one({"_id": 2}, {"$set": {"n": "two"}})
+    refused = api.patch(f"{DOCUMENTS}?all=true", '{"$inc":{"n":10}}', UPDATE)
+    assert (refused.problem(), refused.json()["partial"]) == ("invalid-patch", True)
+    assert [each["n"] for each in stored.find(sort=[("_id", 1)])] in (
+        [10, 11, "two"],
+        [0, 1, "two"],
+    )
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_index_whose_answer_is_lost(
     api: Api, breaker: Breaker, stored: Documents, moment: Moment
@@ -94,6 +107,30 @@ def test_an_index_whose_answer_is_lost(
     again = api.post(INDEX, f"{OUTCOMES}/indexes")
     assert again.status == (201 if moment == "before" else 200)
     assert "n_1" in stored.index_information()
+
+
+def test_filter_wide_writes_among_transactions(
+    own_database: Database, own_service: Starter
+) -> None:
+    """Changes of all and of one at a time, many at once: each is done once or refused whole.
+
+    Sent as MongoDB would have them, they made the embedded database hang for good.
+    """
+    api = Api(own_service({"MONGODB_URI": own_database.uri}).url)
+    ids = [f"d{n}" for n in range(200)]
+    assert api.post(json.dumps([{"_id": each, "n": 0} for each in ids]), DOCUMENTS).status == 201
+
+    def increment(number: int) -> Answer:
+        one = f"{DOCUMENTS}/d{number}" if number % 3 == 0 else f"{DOCUMENTS}?all=true"
+        return api.patch(one, '{"$inc":{"n":1}}', UPDATE)
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(increment, range(60)))
+    assert {each.status for each in answers} <= {200, 409}
+    of_all = sum("matched" in each.json() for each in answers)
+    assert of_all > 0
+    found = api.get(f"{DOCUMENTS}/d1").json()["n"]
+    assert found == of_all
 
 
 @pytest.mark.parametrize("accepted", ["application/json", "application/x-ndjson"])
@@ -129,7 +166,8 @@ def test_a_database_that_does_not_answer(
     own_database: Database, own_service: Starter, ask: Callable[[Api], Answer], code: str
 ) -> None:
     """No hang and no 500: a read is a 504 before its first byte, the outcome of a write unknown."""
-    settings = {"MONGODB_URI": own_database.uri, "DEMIJOHN_DATABASE_TIMEOUT": "1"}
+    uri = f"mongodb://127.0.0.1:{own_database.port}/?directConnection=true"
+    settings = {"MONGODB_URI": uri, "DEMIJOHN_DATABASE_TIMEOUT": "1"}
     api = Api(own_service(settings).url)
     assert api.post('{"n":1}', DOCUMENTS).status == 201
     own_database.pause()
