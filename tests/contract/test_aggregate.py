@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +12,10 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
+from demijohn.query.pipeline import STAGES
 from tests.contract.conftest import Things, keep, lying_in
 from tests.support.api import CANONICAL, EJSON, Answer, Api
+from tests.support.service import ROOT
 
 AGGREGATE = "/v1/collections/things/aggregate"
 DISTINCT = "/v1/collections/things/distinct"
@@ -170,6 +173,13 @@ def test_what_is_no_pipeline(shell_api: Api, body: str, code: str, pointers: lis
     """Refused here with a pointer, or by the database with its number; never a broken stream."""
     refused = shell_api.post(body, AGGREGATE)
     assert (refused.problem(), refused.pointers()) == (code, pointers)
+
+
+def test_the_page_names_every_stage() -> None:
+    """The reference lists exactly the stages that are let through."""
+    page = (ROOT / "docs/reference/aggregate.md").read_text(encoding="utf-8")
+    listed = page.partition("**Stages that read**: ")[2].partition(". `$out`")[0]
+    assert set(re.findall(r"`(\$\w+)`", listed)) == set(STAGES)
 
 
 def test_what_a_pipeline_does_not_take(api: Api) -> None:

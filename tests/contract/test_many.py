@@ -221,3 +221,22 @@ def test_the_services_own_collections_are_out_of_reach(shell_api: Api, name: str
     path = f"/v1/collections/{name}/documents?all=true"
     assert update(shell_api, path).problem() == "bad-parameter"
     assert shell_api.delete(path).problem() == "bad-parameter"
+
+
+def test_what_a_collection_demands_counts_for_many_too(shell_api: Api) -> None:
+    """Under a schema many are not changed, and where If-Match is demanded not deleted either."""
+    place = "/v1/collections/guarded_many"
+    many = f"{place}/documents?all=true"
+    try:
+        assert shell_api.put(place, '{"schema":{"type":"object"}}').status == 201
+        assert shell_api.post('{"n":1}', f"{place}/documents").status == 201
+        refused = update(shell_api, many)
+        assert (refused.status, refused.problem()) == (422, "invalid-patch")
+        assert "partial" not in refused.json()
+        assert shell_api.put(place, '{"require_if_match":true}').status == 200
+        for answer in (update(shell_api, many), shell_api.delete(many)):
+            assert (answer.status, answer.problem()) == (428, "precondition-required")
+        assert shell_api.put(place, "{}").status == 200
+        assert shell_api.delete(many).json() == {"deleted": 1}
+    finally:
+        shell_api.delete(place)
