@@ -17,7 +17,7 @@ from demijohn.errors import (
 from demijohn.formats import media_types
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import NO_STORE
-from demijohn.web.openapi.operation import Answer, Body, Header, Operation, Parameter
+from demijohn.web.openapi.operation import Answer, Body, Header, Link, Operation, Parameter
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import closed, ref
 
@@ -25,7 +25,13 @@ INDEX = Parameter(
     "index",
     "path",
     "The index's name: the rest of the path, percent-encoded or not.",
-    {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^(?!\.{1,2}$)"},
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_NAME,
+        "pattern": r"^(?!\.{1,2}$)",
+        "examples": ["_id_"],
+    },
 )
 _LOCATION = Header(
     "Location",
@@ -33,6 +39,9 @@ _LOCATION = Header(
     {"type": "string", "pattern": r"^/v1/collections/[A-Za-z0-9_.-]+/indexes/[^/?#]+$"},
 )
 _ONE = {media_types.PLAIN: ref("Index")}
+
+_ITSELF = {"collection": "$request.path.collection", "index": "$response.body#/name"}
+_LINKS = (Link("readIndex", "Read it.", _ITSELF), Link("dropIndex", "Drop it.", _ITSELF))
 
 LIST = Operation(
     id="listIndexes",
@@ -63,7 +72,7 @@ CREATE = Operation(
     body=Body("The index.", {media_types.PLAIN: ref("NewIndex")}),
     answers=(
         Answer(200, "The same index was there already.", _ONE, (_LOCATION, NO_STORE)),
-        Answer(201, "It is made.", _ONE, (_LOCATION, NO_STORE)),
+        Answer(201, "It is made.", _ONE, (_LOCATION, NO_STORE), _LINKS),
     ),
     problems=(
         *READING,

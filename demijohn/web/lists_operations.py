@@ -17,7 +17,7 @@ from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import LINK, PRIVATE, VARY
 from demijohn.web.openapi.operation import Answer, Body, Operation, Parameter
 from demijohn.web.openapi.problems import READING
-from demijohn.web.openapi.vocabulary import ref
+from demijohn.web.openapi.vocabulary import FIELD_LISTS, SORTS, ref
 
 OF_DATA = NAMES - {"count"}
 """What `GET /data` takes: its array has no room for a count."""
@@ -29,10 +29,6 @@ ASKING: tuple[type[Problem], ...] = (
 )
 """What may happen wherever there is a filter."""
 LISTING = (*ASKING, BadCursor, Unsortable)
-_NAME = r"[^-\s,.$\x00][^\s,.\x00]*"
-_PATH = rf"{_NAME}(\.{_NAME})*"
-_PATHS = rf"{_PATH}(,{_PATH})*"
-_KEY = f"-?{_PATH}"
 FILTER_PARAMETER = Parameter(
     FILTER,
     "query",
@@ -47,13 +43,13 @@ _SORT = Parameter(
     SORT,
     "query",
     "Paths to sort by, with commas between them; one with `-` before it is descending.",
-    {"type": "string", "pattern": f"^{_KEY}(,{_KEY})*$", "examples": ["-age,name"]},
+    {"type": "string", "pattern": SORTS, "examples": ["-age,name"]},
 )
 FIELDS_PARAMETER = Parameter(
     FIELDS,
     "query",
     "Paths to show, or, each with `-` before it, to leave out. `_id` is shown unless left out.",
-    {"type": "string", "pattern": f"^({_PATHS}|-{_PATH}(,-{_PATH})*)$", "examples": ["name,age"]},
+    {"type": "string", "pattern": FIELD_LISTS, "examples": ["name,age"]},
 )
 _LIMIT = Parameter(
     LIMIT,

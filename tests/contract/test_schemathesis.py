@@ -26,6 +26,8 @@ MISSING = {"X-Missing": {"required": True, "schema": {"type": "string"}}}
 DESCRIBED_LINKS_ALONE = "[phases.stateful.inference]\nalgorithms = []\n"
 """Of what it infers itself, rows would begin with `GET /data`, which leads nowhere."""
 LINKS = re.compile(r"API Links: +(\d+) covered / (\d+) selected")
+NEVER_MET = {"DELETE /v1/collections/{collection}/indexes/{index}"}
+"""What is there in rows alone, which are not counted: a made-up name is no index's."""
 WRONG_SCHEMA = {"application/json": {"schema": {"type": "array"}}}
 
 
@@ -73,7 +75,7 @@ def _finds_nothing(service: Service, directory: Path, examples: int, *options: s
         operation: sum(phase["accepted"] for phase in phases.values())
         for operation, phases in report["valid_rates"].items()
     }
-    assert [operation for operation, count in accepted.items() if not count] == []
+    assert {operation for operation, count in accepted.items() if not count} <= NEVER_MET
     links = LINKS.search(ended.stdout)
     assert links, ended.stdout
     covered, selected = map(int, links.groups())

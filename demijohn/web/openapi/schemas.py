@@ -12,7 +12,7 @@ from demijohn.web.openapi.schemas_collections import COLLECTIONS
 from demijohn.web.openapi.schemas_extended import EXTENDED
 from demijohn.web.openapi.schemas_indexes import INDEXES
 from demijohn.web.openapi.schemas_patch import PATCHES
-from demijohn.web.openapi.vocabulary import map_of, ref
+from demijohn.web.openapi.vocabulary import FIELD_LISTS, PATHS, SORTS, map_of, ref
 
 SHARED: dict[str, Schema] = {
     "Readiness": {
@@ -76,10 +76,17 @@ SHARED: dict[str, Schema] = {
             "filter": {"type": ["object", "null"], "examples": [{"age": {"$gte": 21}}]},
             "sort": {
                 "type": ["string", "object", "null"],
+                "pattern": SORTS,
+                "propertyNames": {"pattern": PATHS},
                 "additionalProperties": {"enum": [1, -1]},
+                "minProperties": 1,
                 "examples": ["-age,name", {"age": -1, "name": 1}],
             },
-            "fields": {"type": ["string", "null"], "examples": ["name,age"]},
+            "fields": {
+                "type": ["string", "null"],
+                "pattern": FIELD_LISTS,
+                "examples": ["name,age"],
+            },
             "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
             "after": {"type": ["string", "null"]},
             "count": {"enum": ["exact", "estimated", None]},

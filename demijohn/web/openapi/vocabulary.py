@@ -5,6 +5,14 @@ from __future__ import annotations
 from demijohn.web.openapi.operation import Schema
 
 KEY: Schema = {"type": "string", "pattern": r"^(?!\$)[^\x00]*$"}
+_NAME = r"[^-\s,.$\x00][^\s,.\x00]*"
+_PATH = rf"{_NAME}(\.{_NAME})*"
+PATHS = rf"^{_PATH}$"
+"""Texts that lead to a field."""
+SORTS = rf"^-?{_PATH}(,-?{_PATH})*$"
+"""Texts that are a sort."""
+FIELD_LISTS = rf"^({_PATH}(,{_PATH})*|-{_PATH}(,-{_PATH})*)$"
+"""Texts that say which fields are answered."""
 
 
 def ref(name: str) -> Schema:
