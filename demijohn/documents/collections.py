@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import bson
@@ -64,10 +63,6 @@ class Configuration:
         draft = read_draft(body, extended=extended)
         self.check(draft.fields)
         return draft
-
-    def reader(self, *, extended: bool) -> Callable[[bytes], Draft]:
-        """What reads many documents one by one."""
-        return partial(self.read, extended=extended)
 
     def check_operators(self, store: Store) -> None:
         """Raise NeedsReplicaSet for MongoDB's operators, where their outcome cannot be undone."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from demijohn.documents.collections import Configuration
 from demijohn.documents.ids import id_of
-from demijohn.errors import InvalidDocument
+from demijohn.errors import Fault, Problem
 from demijohn.formats.batches import split
 from demijohn.formats.bson_values import Value
 from demijohn.store.documents import Store
@@ -21,7 +23,7 @@ class Offender:
     """A document's id, and why it does not fit."""
 
     id: Value
-    problem: InvalidDocument
+    fault: Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,29 @@ class Looked:
 def look(store: Store, collection: str, configuration: Configuration, seconds: float) -> Looked:
     """Hold the documents of a collection to its schema, for so long at most.
 
-    Raises DatabaseUnavailable, DeadlineExceeded.
+    A database that fails meanwhile ends it too. Raises nothing.
     """
     deadline = time.monotonic() + seconds
     checked = refused = 0
     examples: list[Offender] = []
-    for batch in store.reading.find(Query(collection)):
-        for document in split(memoryview(batch)):
+    is_complete = False
+    with suppress(Problem), closing(_documents(store, collection)) as documents:
+        for document in documents:
             if time.monotonic() > deadline:
-                return Looked(checked, False, refused, tuple(examples))
+                break
             checked += 1
             try:
                 configuration.check(document)
-            except InvalidDocument as problem:
+            except Problem as problem:  # one that cannot even be read does not fit either
                 refused += 1
                 if len(examples) < MOST_EXAMPLES:
-                    examples.append(Offender(id_of(document), problem))
-    return Looked(checked, True, refused, tuple(examples))
+                    fault = problem.faults[0] if problem.faults else Fault("", problem.detail)
+                    examples.append(Offender(id_of(document), fault))
+        else:
+            is_complete = True
+    return Looked(checked, is_complete, refused, tuple(examples))
+
+
+def _documents(store: Store, collection: str) -> Generator[bytes, None, None]:
+    for batch in store.reading.find(Query(collection, of_primary=True)):
+        yield from split(memoryview(batch))

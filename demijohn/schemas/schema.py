@@ -77,26 +77,30 @@ class Schema:
         return (Fault("", _UNSEEN),)
 
 
-def compile_schema(text: bytes, place: Place = ()) -> Schema:
-    """The schema in a JSON text; `place` is where it stands, for the pointers.
+def compile_schema(text: bytes) -> Schema:
+    """The schema in a JSON text.
 
     Raises MalformedJson, InvalidDocument for numbers and depths that JSON is not read with here,
     and what `read_schema` raises.
     """
+    return read_schema(parse_value(text, any_keys=True))
+
+
+def read_schema(value: Any, place: Place = ()) -> Schema:  # noqa: ANN401 - any JSON value
+    """The schema that a JSON value is; `place` is where it stands, for the pointers.
+
+    Raises InvalidSchema for what is no schema of JSON Schema 2020-12, does not stand for itself, or
+    asks for more work than a request may take.
+    """
     try:
-        return read_schema(parse_value(text, any_keys=True))
+        return _read(value)
     except InvalidSchema as problem:
         lead = pointer_to(place)
         faults = tuple(Fault(lead + each.pointer, each.detail) for each in problem.faults)
         raise InvalidSchema(problem.detail, faults=faults) from problem
 
 
-def read_schema(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
-    """The schema that a JSON value is.
-
-    Raises InvalidSchema, with a pointer into the value, for what is no schema of JSON Schema
-    2020-12, does not stand for itself, or asks for more work than a request may take.
-    """
+def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
     if not isinstance(value, dict):
         raise refusal("A schema is an object here; {} takes every document.", ())
     text = orjson.dumps(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import orjson
@@ -11,13 +13,19 @@ from demijohn.documents import indexes
 from demijohn.documents.collections import UNCONFIGURED, Configuration
 from demijohn.documents.offenders import Looked, look
 from demijohn.edge.reply import Reply, json_reply
-from demijohn.errors import BadParameter, NotFound
+from demijohn.errors import (
+    BadParameter,
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    NotFound,
+    OutcomeUnknown,
+)
 from demijohn.formats import media_types
 from demijohn.formats.extended_out import render
-from demijohn.formats.json_text import parse_text
+from demijohn.formats.plain_in import parse_value
 from demijohn.formats.plain_out import plain_value
 from demijohn.query.names import is_reachable
-from demijohn.schemas.schema import compile_schema
+from demijohn.schemas.schema import read_schema
 from demijohn.web import collections_operations as about
 from demijohn.web.answers import CREATED, NO_CONTENT, OK
 from demijohn.web.negotiation import refuse_conditions, refuse_key
@@ -37,7 +45,6 @@ _NO_KEY = "A collection configured or dropped twice is as it was after the first
 _MEMBERS = ("require_if_match", "schema")
 _LOOKING = 5.0
 """Seconds for which existing documents are held to a new schema."""
-_MOST_DETAIL = 300
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -86,13 +93,15 @@ def put(services: Services, collection: str) -> Response:
     require_acceptable(media_types.PLAIN)
     wanted = _read_configuration(read_body(media_types.PLAIN))
     is_new = not services.store.catalog.exists(collection)
-    services.store.catalog.create(collection)
-    # What is written from now on is held to it, and so only what lies there is to be looked at.
+    # In this order there never is a new collection that is not configured yet, and what is looked
+    # at is what lay there before.
     services.configurations.put(collection, wanted)
     looked = None
-    if wanted.schema is not None:
-        looked = look(services.store, collection, wanted, _LOOKING)
-    return _described(services, collection, wanted, CREATED if is_new else OK, looked)
+    with _begun():
+        services.store.catalog.create(collection)
+        if wanted.schema is not None:
+            looked = look(services.store, collection, wanted, _LOOKING)
+        return _described(services, collection, wanted, CREATED if is_new else OK, looked)
 
 
 def drop(services: Services, collection: str) -> Response:
@@ -104,8 +113,19 @@ def drop(services: Services, collection: str) -> Response:
         raise NotFound("There is no collection of that name.")
     # In this order: documents are never left without the configuration that they are under.
     services.store.catalog.drop(collection)
-    services.configurations.drop(collection)
+    with _begun():
+        services.configurations.drop(collection)
     return to_response(Reply(NO_CONTENT, (), b""))
+
+
+@contextmanager
+def _begun() -> Iterator[None]:
+    """Say of a failure that a part has been done before it."""
+    try:
+        yield
+    except (DatabaseUnavailable, DeadlineExceeded) as problem:
+        said = "It is done, or a part of it is; the same can be sent again."
+        raise OutcomeUnknown(said) from problem
 
 
 def _check(collection: str) -> None:
@@ -115,7 +135,7 @@ def _check(collection: str) -> None:
 
 
 def _read_configuration(body: bytes) -> Configuration:
-    given, _ = parse_text(body)
+    given = parse_value(body, any_keys=True)
     if not isinstance(given, dict):
         raise BadParameter("A configuration is an object.")
     for name in given:
@@ -125,7 +145,7 @@ def _read_configuration(body: bytes) -> Configuration:
     if not isinstance(require_if_match, bool):
         raise BadParameter("require_if_match is true or false.")
     schema = given.get("schema")
-    compiled = None if schema is None else compile_schema(orjson.dumps(schema), ("schema",))
+    compiled = None if schema is None else read_schema(schema, ("schema",))
     return Configuration(compiled, require_if_match)
 
 
@@ -163,8 +183,8 @@ def _told(looked: Looked) -> dict[str, object]:
         "examples": [
             {
                 "id": plain_value(each.id),
-                "pointer": each.problem.faults[0].pointer,
-                "detail": each.problem.faults[0].detail[:_MOST_DETAIL],
+                "pointer": each.fault.pointer,
+                "detail": each.fault.detail,
             }
             for each in looked.examples
         ],

@@ -83,6 +83,8 @@ def test_a_collection_is_made_described_and_dropped(configured: Api) -> None:
         ('{"schem":{}}', "bad-parameter"),
         ('{"require_if_match":1}', "bad-parameter"),
         ('{"schema":true}', "invalid-schema"),
+        ('{"schema":{"maximum":18446744073709551616}}', "invalid-document"),
+        ('{"schema":{"maximum":1e400}}', "invalid-document"),
         ('{"schema":{"type":"nonsense"}}', "invalid-schema"),
         ('{"schema":{"$ref":"http://127.0.0.1:9/x"}}', "invalid-schema"),
     ],

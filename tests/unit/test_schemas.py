@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demijohn.errors import InvalidDocument, InvalidSchema, MalformedJson
-from demijohn.schemas.schema import DEEPEST, LARGEST, Schema, compile_schema
+from demijohn.schemas.schema import DEEPEST, LARGEST, Schema, compile_schema, read_schema
 
 PERSON = {
     "type": "object",
@@ -150,7 +150,7 @@ def test_bounds_of_a_schema() -> None:
 def test_every_fault_of_its_form_is_told() -> None:
     """And its pointers begin where the schema stands."""
     with pytest.raises(InvalidSchema) as caught:
-        compile_schema(b'{"type": 1, "minLength": -1}', ("schema",))
+        read_schema({"type": 1, "minLength": -1}, ("schema",))
 
     assert {each.pointer for each in caught.value.faults} == {"/schema/type", "/schema/minLength"}
 
