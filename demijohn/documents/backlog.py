@@ -3,11 +3,12 @@
 Changes are counted from 0. Each reader has the number of the change that is next for it, so that a
 reader costs nothing but a number, and what is kept is shared by all of them.
 
-A reader who comes with an older position is first told what lies between by a stream of its own,
-and goes over when that has told all that the backlog had at the time of a `Mark`. Both streams have
-the same order. But they may differ in which updates a filter lets through, since each looks the
-document up when it passes; so what was told already is known by its time, and only within one time,
-which is that of a transaction, by its token.
+A reader who comes with another position is first told what lies between by a stream of its own, and
+goes over when that has told all that the backlog had at the time of a `Mark`. Both streams have the
+same order, but one may be ahead of the other, and they may differ in which updates a filter lets
+through, since each looks the document up when it passes. So what was told already is known by its
+time, and only within one time, which is that of a transaction, by its token. (Where the two differ
+within one transaction, an update of it may be told out of order; nothing else may.)
 """
 
 from __future__ import annotations
@@ -36,31 +37,39 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the changes: behind all that has been told, the last of it at `time`."""
+
+    token: bytes
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a backlog: the number of what comes next there, and the position before it."""
 
     number: int
-    token: bytes
+    position: Position
 
 
 class Told:
-    """What a reader has been told by a stream of its own, as far as it matters."""
+    """What a reader has been told elsewhere, as far as it matters."""
 
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self._time = -1
-        self._tokens: set[bytes] = set()
+    def __init__(self, position: Position) -> None:
+        """All up to this position."""
+        self.time = position.time
+        self._tokens = {position.token}
 
     def add(self, change: Change) -> None:
         """This one too, which is the newest."""
-        if change.time > self._time:
-            self._time = change.time
+        if change.time > self.time:
+            self.time = change.time
             self._tokens.clear()
         self._tokens.add(change.token)
 
     def __contains__(self, change: Change) -> bool:
-        """Whether it has been told, or passed."""
-        return change.time < self._time or change.token in self._tokens
+        """Whether it has been told, or passed; of its own time only what is known to be."""
+        return change.time < self.time or change.token in self._tokens
 
 
 class Backlog:
@@ -68,8 +77,10 @@ class Backlog:
 
     def __init__(self, token: bytes, most: int, most_bytes: int) -> None:
         """Keep so many changes, of so many bytes; the newest one however large it is."""
-        self.end = Mark(0, token)
+        self.end = Mark(0, Position(token))
         """Where the next change will be."""
+        self.is_quiet = True
+        """Whether nothing has come since, when it was last waited for."""
         self._entries: deque[Entry] = deque()
         self._most = most
         self._most_bytes = most_bytes
@@ -82,16 +93,18 @@ class Backlog:
 
     def append(self, change: Change, texts: dict[object, bytes]) -> None:
         """Keep one more change, and of the oldest only as many as there is room for."""
-        entry = Entry(change, self.end.token, texts, _size(change, texts))
+        entry = Entry(change, self.end.position.token, texts, _size(change, texts))
         self._entries.append(entry)
         self._bytes += entry.size
-        self.end = Mark(self.end.number + 1, change.token)
+        self.end = Mark(self.end.number + 1, Position(change.token, change.time))
+        self.is_quiet = False
         while len(self._entries) > 1 and self._is_full():
             self._bytes -= self._entries.popleft().size
 
     def passed(self, token: bytes) -> None:
         """Nothing has come up to this position."""
-        self.end = Mark(self.end.number, token)
+        self.end = Mark(self.end.number, Position(token, self.end.position.time))
+        self.is_quiet = True
 
     def since(self, number: int) -> Iterator[Entry]:
         """What is kept from this number on."""
@@ -101,7 +114,7 @@ class Backlog:
 
     def after(self, token: bytes) -> int | None:
         """The number that follows a position; None where it is not here."""
-        if token == self.end.token:
+        if token == self.end.position.token:
             return self.end.number
         for at in reversed(range(len(self._entries))):
             entry = self._entries[at]
@@ -111,18 +124,19 @@ class Backlog:
                 return self.first + at
         return None
 
-    def going_on(self, mark: Mark, told: Told) -> int | None:
-        """Where a reader goes on who has been told all that was here at `mark`, and maybe more.
+    def untold(self, number: int, told: Told) -> int | None:
+        """The number from which on nothing has been told, at least `number`.
 
-        None where what came next is no longer here.
+        None where it is not known yet: more of the transaction in which the telling ended may be on
+        its way, and what is here may come before what was told of it.
         """
-        if mark.number < self.first:
-            return None
-        number = mark.number
-        for at, entry in enumerate(self.since(mark.number), mark.number):
+        newest = 0
+        for at, entry in enumerate(self.since(number), number):
+            newest = entry.change.time
             if entry.change in told:
                 number = at + 1
-        return number
+        is_open = newest == told.time and number < self.end.number
+        return None if is_open and not self.is_quiet else number
 
     def _is_full(self) -> bool:
         return len(self._entries) > self._most or self._bytes > self._most_bytes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
 
+from demijohn.documents.backlog import Position
 from demijohn.errors import BadCursor
 from demijohn.formats import event_stream
 from demijohn.formats.bson_values import DOCUMENT, NULL, Value, elements, encode, from_python
@@ -18,6 +20,7 @@ LONGEST_ID = 8 * 1024
 """Characters of an `id`: it comes back in a header. A position holds the document's own id."""
 _VERSION = b"\x01"
 _DIGEST = 6
+_TIME = struct.Struct(">Q")
 _NOTHING = Value(NULL, b"")
 
 
@@ -40,24 +43,28 @@ def render(collection: str, change: Change, shape: Shape) -> bytes:
         "document": _NOTHING if document is None else Value(DOCUMENT, document),
     }
     data = shape.spelling.render(encode(told)).rstrip(b"\n")
-    return event_stream.event(change.operation, data, write_id(collection, change.token))
+    return event_stream.event(
+        change.operation, data, write_id(collection, Position(change.token, change.time))
+    )
 
 
-def write_id(collection: str, token: bytes) -> str:
+def write_id(collection: str, position: Position) -> str:
     """A position in the changes of a collection, as the `id` of an event."""
-    return urlsafe_b64encode(_head(collection) + token).rstrip(b"=").decode()
+    raw = _head(collection) + _TIME.pack(position.time) + position.token
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def read_id(collection: str, text: str) -> bytes:
+def read_id(collection: str, text: str) -> Position:
     """The position that an `id` is of. Raises BadCursor, where it is of another collection too."""
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (NotBase64, UnicodeEncodeError):
         raw = b""
-    token = raw.removeprefix(_head(collection))
-    if len(text) > LONGEST_ID or write_id(collection, token) != text:
+    rest = raw.removeprefix(_head(collection)).ljust(_TIME.size)
+    position = Position(rest[_TIME.size :], _TIME.unpack_from(rest)[0])
+    if len(text) > LONGEST_ID or write_id(collection, position) != text:
         raise BadCursor("This is not the id of an event of this collection.")
-    return token
+    return position
 
 
 def _head(collection: str) -> bytes:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from demijohn.documents.backlog import Mark
+from demijohn.documents.backlog import Mark, Position
 from demijohn.documents.change_events import Shape, read_id
 from demijohn.documents.feed import Behind, Feed, Reader, Say
 from demijohn.documents.followed import Followed
@@ -55,12 +55,12 @@ class Hub:
         Raises BadCursor for an id that is none, or too old; Overloaded, NeedsReplicaSet,
         DatabaseUnavailable, DeadlineExceeded.
         """
-        token = None if asked.last_id is None else read_id(asked.collection, asked.last_id)
+        position = None if asked.last_id is None else read_id(asked.collection, asked.last_id)
         self._count(1)
         try:
             followed = self._enter(asked)
             try:
-                return self._begin(followed, asked, token, say)
+                return self._begin(followed, asked, position, say)
             except BaseException:
                 self._leave(followed, asked.shape)
                 raise
@@ -75,16 +75,16 @@ class Hub:
         for followed in every:
             followed.stop()
 
-    def _begin(self, followed: Followed, asked: Asked, token: bytes | None, say: Say) -> Feed:
+    def _begin(self, followed: Followed, asked: Asked, position: Position | None, say: Say) -> Feed:
         backlog = followed.begin()
         with followed.lock:
             end = backlog.end
-            number = end.number if token is None else backlog.after(token)
+            number = end.number if position is None else backlog.after(position.token)
         behind = None
         if number is None:
-            assert token is not None
-            behind = Behind(self._opening(asked, _WAIT), token, end)
-        start = Mark(number or 0, end.token if token is None else token)
+            assert position is not None
+            behind = Behind(self._opening(asked, _WAIT), position, end)
+        start = Mark(number or 0, position or end.position)
 
         def close() -> None:
             self._leave(followed, asked.shape)

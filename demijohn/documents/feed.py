@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from demijohn.documents.backlog import Backlog, Mark, Told
+from demijohn.documents.backlog import Backlog, Mark, Position, Told
 from demijohn.documents.change_events import Shape, render, write_id
 from demijohn.documents.followed import PASSING, Followed, Wake
 from demijohn.errors import Overloaded, Problem, ShuttingDown
@@ -28,13 +28,14 @@ _SPREAD = 3_000
 class Behind:
     """The stream of its own that a client has until it reads with the others."""
 
-    def __init__(self, open_stream: Callable[[bytes], Stream], token: bytes, mark: Mark) -> None:
+    def __init__(self, open_stream: Callable[[bytes], Stream], start: Position, mark: Mark) -> None:
         """Open one after a position, for what the others had at `mark`. Raises as that does."""
+        self.told = Told(start)
+        """What it has told, which the others may come to yet."""
         self._open = open_stream
-        self._token = token
-        self._stream: Stream | None = open_stream(token)
+        self._token = start.token
+        self._stream: Stream | None = open_stream(start.token)
         self._mark = mark
-        self._told = Told()
 
     def changes(self) -> Iterator[Change | None]:
         """What comes next, None for each wait in vain. Raises what the database met."""
@@ -45,7 +46,7 @@ class Behind:
                 change = self._stream.next()
                 self._token = self._stream.token
                 if change is not None:
-                    self._told.add(change)
+                    self.told.add(change)
                 yield change
         except PASSING:
             self.close()
@@ -53,12 +54,12 @@ class Behind:
 
     def joins(self, backlog: Backlog) -> int | None:
         """Where to go on in what the others read, after a wait in vain; None while it cannot."""
-        if not has_passed(self._token, self._mark.token):
+        if not has_passed(self._token, self._mark.position.token):
             return None
-        number = backlog.going_on(self._mark, self._told)
-        if number is None:
-            self._mark = backlog.end
-        return number
+        if self._mark.number >= backlog.first:
+            return self._mark.number
+        self._mark = backlog.end
+        return None
 
     def close(self) -> None:
         """Let the database forget the stream."""
@@ -95,9 +96,11 @@ class Feed:
         self._reader = reader
         self._number = start.number
         self._behind = behind
+        self._told: Told | None = None
+        """What the backlog may come to yet that the client has been told already."""
         self._wake: Wake | None = None
         self._has_ended = self._is_closed = False
-        ready = event_stream.event("ready", b"{}", write_id(followed.collection, start.token))
+        ready = event_stream.event("ready", b"{}", write_id(followed.collection, start.position))
         self._pending = event_stream.retry(_RETRY) + ready
 
     @property
@@ -155,7 +158,7 @@ class Feed:
         with self._followed.lock:
             end = self._backlog.end
         here = end.number == self._number
-        token = write_id(self._followed.collection, end.token) if here else None
+        token = write_id(self._followed.collection, end.position) if here else None
         return event_stream.note("still here", token)
 
     def farewell(self) -> bytes:
@@ -173,6 +176,8 @@ class Feed:
         self._reader.on_close()
 
     def _texts(self) -> Iterator[bytes]:
+        if self._told is not None and not self._passes(self._told):
+            return
         size = 0
         for entry in self._backlog.since(self._number):
             if size > _PART:
@@ -180,6 +185,17 @@ class Feed:
             text = entry.texts.get(self._reader.shape) or self._render(entry.change)
             size += len(text)
             yield text
+
+    def _passes(self, told: Told) -> bool:
+        """Pass over what has been told; false where it is not known yet what that is."""
+        number = self._backlog.untold(self._number, told)
+        if number is None:
+            self._followed.ring_when_quiet(self._wake)
+            return False
+        self._number = number
+        if self._backlog.end.position.time > told.time:
+            self._told = None
+        return True
 
     def _read_behind(self) -> Iterator[bytes]:
         assert self._behind is not None
@@ -204,7 +220,7 @@ class Feed:
             number = self._behind.joins(self._backlog)
         if number is None:
             return False
-        self._number = number
+        self._number, self._told = number, self._behind.told
         self._leave_behind()
         return True
 

@@ -68,6 +68,7 @@ class Followed:
         self._shapes: Counter[Shape] = Counter()
         """How many read it in each shape."""
         self._wakes: frozenset[Wake] = frozenset()
+        self._for_quiet: frozenset[Wake] = frozenset()
 
     def enter(self, shape: Shape) -> bool:
         """Be one of its readers, until `leave`; false where it has ended, or is about to.
@@ -107,10 +108,16 @@ class Followed:
         with self.lock:
             self._wakes |= {wake}
 
+    def ring_when_quiet(self, wake: Wake | None) -> None:
+        """Have it called once nothing more has come for a while. The caller holds the lock."""
+        if wake is not None:
+            self._for_quiet |= {wake}
+
     def forget(self, wake: Wake) -> None:
         """Undo `listen`."""
         with self.lock:
             self._wakes -= {wake}
+            self._for_quiet -= {wake}
 
     def retire(self) -> bool:
         """End it, if nobody reads; whether nobody does."""
@@ -151,6 +158,8 @@ class Followed:
         if change is None:
             with self.lock:
                 self.backlog.passed(stream.token)
+                waiting, self._for_quiet = self._for_quiet, frozenset()
+            _call(waiting)
             return
         with self.lock:
             shapes = tuple(self._shapes)
@@ -174,8 +183,12 @@ class Followed:
         self._wake()
 
     def _wake(self) -> None:
-        for wake in self._wakes:
-            wake()
+        _call(self._wakes)
+
+
+def _call(wakes: frozenset[Wake]) -> None:
+    for wake in wakes:
+        wake()
 
 
 def _left_at(opened: Stream | None, token: bytes) -> bytes:
