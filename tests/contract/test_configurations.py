@@ -1,0 +1,193 @@
+"""How long a process goes by what it knows of collections, on a real server and a clock of ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pymongo
+import pytest
+
+from demijohn.documents.collections import (
+    COLLECTION,
+    FRESH,
+    STALE,
+    UNCONFIGURED,
+    Configuration,
+    Configurations,
+)
+from demijohn.errors import DatabaseUnavailable, InternalError, InvalidDocument, Problem
+from demijohn.formats.bson_values import encode, from_python
+from demijohn.schemas.schema import read_schema
+from demijohn.settings import Settings
+from demijohn.store.documents import Store
+from demijohn.telemetry.metrics import Metrics
+from tests.support.database import Database
+from tests.support.together import at_once
+
+STRICT = Configuration(read_schema({"required": ["name"]}))
+CONDITIONAL = Configuration(require_if_match=True)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        """Begin somewhere."""
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of both processes."""
+    return Clock()
+
+
+@pytest.fixture
+def stores(own_database: Database) -> Iterator[tuple[Store, Store]]:
+    """Two stores on one database, which the test may kill: that of this process, and another's."""
+    settings = Settings(mongodb_uri=own_database.uri, database_timeout=1)
+    pair = tuple(Store(own_database.uri, settings, Metrics()) for _ in range(2))
+    yield pair[0], pair[1]
+    for each in pair:
+        each.close()
+
+
+@pytest.fixture
+def here(stores: tuple[Store, Store], clock: Clock) -> Configurations:
+    """What this process knows."""
+    return Configurations(stores[0], 1, clock)
+
+
+@pytest.fixture
+def elsewhere(stores: tuple[Store, Store], clock: Clock) -> Configurations:
+    """What another one knows."""
+    return Configurations(stores[1], 1, clock)
+
+
+def fits(configuration: Configuration) -> bool:
+    """Whether a document without a name is taken."""
+    try:
+        configuration.check(encode({"_id": from_python(1)}))
+    except InvalidDocument:
+        return False
+    return True
+
+
+def test_one_that_configures_goes_by_it_at_once(here: Configurations) -> None:
+    """And by none, once it has dropped it."""
+    assert here.of("a") == UNCONFIGURED
+    here.put("a", STRICT)
+    assert not fits(here.of("a"))
+    assert here.of("b") == UNCONFIGURED
+    here.put("a", CONDITIONAL)
+    assert here.of("a") == CONDITIONAL
+    here.drop("a")
+    assert here.of("a") == UNCONFIGURED
+
+
+def test_another_follows_within_two_seconds(
+    here: Configurations, elsewhere: Configurations, clock: Clock
+) -> None:
+    """It looks again once what it knows is a second old."""
+    assert elsewhere.of("a") == UNCONFIGURED
+    here.put("a", STRICT)
+    clock.now += FRESH - 0.1
+    assert elsewhere.of("a") == UNCONFIGURED
+    clock.now += 0.2
+    assert not fits(elsewhere.of("a"))
+    here.put("a", UNCONFIGURED)
+    clock.now += STALE
+    assert fits(elsewhere.of("a"))
+
+
+def test_a_lost_database_is_passed_over_for_two_seconds_and_no_longer(
+    here: Configurations, own_database: Database, clock: Clock
+) -> None:
+    """Then nobody goes by what may have changed since; the description still does."""
+    here.put("a", STRICT)
+    assert not fits(here.of("a"))
+    known = here.versions()
+    own_database.kill()
+    clock.now += FRESH + 0.5
+    assert not fits(here.of("a"))
+    clock.now += FRESH
+    with pytest.raises(DatabaseUnavailable):
+        here.of("a")
+    with pytest.raises(DatabaseUnavailable):
+        here.of("b")
+    assert here.versions() == known
+    own_database.start()
+    while True:
+        try:
+            assert not fits(here.of("a"))
+        except DatabaseUnavailable:
+            continue
+        break
+
+
+def test_behind_a_database_that_hangs_nobody_waits_for_the_others(
+    here: Configurations, own_database: Database, clock: Clock
+) -> None:
+    """Each of many threads is told within its own patience and one look, however many they are."""
+    here.put("a", STRICT)
+    own_database.pause()
+    clock.now += STALE
+    ended: list[Problem] = []
+
+    def ask(_: int) -> None:
+        try:
+            here.of("a")
+        except Problem as problem:
+            ended.append(problem)
+
+    try:
+        at_once(12, ask)
+    finally:
+        own_database.resume()
+    assert len(ended) == 12
+    assert not fits(here.of("a"))
+
+
+def test_one_that_cannot_be_read_stops_no_other(
+    here: Configurations, stores: tuple[Store, Store], own_database: Database
+) -> None:
+    """Nobody writes to a collection whose schema is not understood, and to the others all do."""
+    here.put("a", STRICT)
+    here.put("b", STRICT)
+    assert stores
+    with pymongo.MongoClient[dict[str, object]](own_database.uri) as client:
+        stored = client["flask_db"][COLLECTION]
+        stored.update_one({"_id": "a"}, {"$set": {"schema": b'{"type": 1}'}})
+    fresh = Configurations(stores[1], 1)
+    with pytest.raises(InternalError):
+        fresh.of("a")
+    assert not fits(fresh.of("b"))
+    assert fresh.of("c") == UNCONFIGURED
+
+
+def test_many_threads_and_changes_end_with_the_last_one(here: Configurations, clock: Clock) -> None:
+    """Whoever looked before a change does not have the last word after it."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            here.of("a")
+            clock.now += 0.3
+
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            for at in range(40):
+                wanted = (STRICT, CONDITIONAL)[at % 2]
+                here.put("a", wanted)
+                assert here.of("a").require_if_match == wanted.require_if_match
+        finally:
+            stop.set()
+        for each in asking:
+            each.result()
