@@ -218,7 +218,8 @@ class InvalidDocument(Problem):
     code = "invalid-document"
     title = "Not a document that can be kept"
     meaning = (
-        "The body is JSON, but not a document that can be stored and read back unchanged. "
+        "The body is JSON, but not a document that can be stored and read back unchanged, or none "
+        "that fits its collection's schema. "
         "The member `errors` has a JSON Pointer (RFC 6901) to each fault."
     )
 
