@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
 from demijohn.exits import Exit
-from tests.bench.database import fastest
-from tests.bench.usage import peak, reset_peak, resident
 from tests.conftest import Starter
 from tests.support.database import Database, Documents, emptied
 from tests.support.processes import wait_until
@@ -25,18 +20,11 @@ from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
 from tests.support.service import Service
 from tests.support.wsgi import flask_run, gunicorn
 
-MIB = 1024 * 1024
-FLAT = 16 * MIB
-"""What a worker may take on top of what it has, whatever it is sent."""
-CEILING = 512 * MIB
-"""What the guide's manifest gives a container."""
 NAME = "uploads"
 PATH = f"/v1/collections/{NAME}/documents"
 NDJSON = "Content-Type: application/x-ndjson"
 CHUNKED = "Transfer-Encoding: chunked"
 BEGUN = head("POST", PATH, NDJSON, CHUNKED)
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
 
 
 def chunk(data: bytes) -> bytes:
@@ -61,27 +49,18 @@ CUT: dict[str, tuple[bytes, set[int]]] = {
 
 
 @pytest.fixture
-def big_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The fastest server that is here, for one test."""
-    _, database = fastest(tmp_path_factory.mktemp("big-database"))
-    try:
-        yield database.start()
-    finally:
-        database.stop()
-
-
-@pytest.fixture
 def kept(database: Database) -> Iterator[Documents]:
     """What lies in the collection; empty at first."""
     with emptied(database.uri, NAME) as documents:
         yield documents
 
 
-def _ids(kept: Documents) -> set[Any]:
+def ids_of(kept: Documents) -> set[Any]:
+    """The ids of what is there."""
     return {each["_id"] for each in kept.find()}
 
 
-def _summary(answer: RawAnswer) -> dict[str, Any]:
+def summary_of(answer: RawAnswer) -> dict[str, Any]:
     """The last line of a whole answer, which must be the summary."""
     assert (answer.status, answer.whole) == (200, True), answer
     value = json.loads(answer.body.splitlines()[-1])
@@ -114,7 +93,7 @@ def test_an_upload_that_is_cut(service: Service, kept: Documents, name: str, end
             assert b"done" not in answer
             assert not answer.endswith(LAST) or b"incomplete-body" in answer
     wait_until(lambda: _has_ended(service), "the upload is over")
-    assert _ids(kept) <= allowed
+    assert ids_of(kept) <= allowed
 
 
 def _has_ended(service: Service) -> bool:
@@ -135,7 +114,7 @@ def test_an_upload_that_is_cut_under_other_servers(
                 connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
                 assert b"done" not in _all_of(connection)
-            assert _ids(kept) <= allowed
+            assert ids_of(kept) <= allowed
             kept.delete_many({})
 
 
@@ -180,7 +159,7 @@ def test_it_is_answered_while_it_is_sent(service: Service, kept: Documents) -> N
                 assert talk.head() == 200
             (told,) = talk.lines()
             assert (told["line"], told["code"]) == (2 * number + 2, "malformed-json")
-            assert _ids(kept) == set(range(number + 1))
+            assert ids_of(kept) == set(range(number + 1))
         talk.end()
         assert talk.lines() == [{"inserted": 3, "failed": 3, "done": True}]
         assert talk.lines() == []
@@ -195,7 +174,7 @@ def test_the_connection_goes_on_behind_it(service: Service, kept: Documents) -> 
         text = _all_of(connection)
     assert text.count(b'"done":true') == 2
     assert text.endswith(b'{"status":"live"}\n')
-    assert _ids(kept) == {1, 2, 3}
+    assert ids_of(kept) == {1, 2, 3}
 
 
 def test_a_client_that_closes_its_side_gets_the_whole_answer(
@@ -205,8 +184,8 @@ def test_a_client_that_closes_its_side_gets_the_whole_answer(
     with connect(service.port) as connection:
         connection.sendall(BEGUN + chunk(WHOLE * 50) + LAST)
         connection.shutdown(socket.SHUT_WR)
-        assert _summary(read_answer(connection)) == {"inserted": 2, "failed": 98, "done": True}
-    assert _ids(kept) == {1, 2}
+        assert summary_of(read_answer(connection)) == {"inserted": 2, "failed": 98, "done": True}
+    assert ids_of(kept) == {1, 2}
 
 
 def test_an_upload_is_awaited_only_where_it_is_wanted(service: Service, kept: Documents) -> None:
@@ -216,12 +195,12 @@ def test_an_upload_is_awaited_only_where_it_is_wanted(service: Service, kept: Do
         connection.sendall(head("POST", PATH, NDJSON, "Content-Length: 20", expect))
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(WHOLE)
-        assert _summary(read_answer(connection))["inserted"] == 2
+        assert summary_of(read_answer(connection))["inserted"] == 2
     with connect(service.port) as connection:
         key = "Idempotency-Key: a"
         connection.sendall(head("POST", PATH, NDJSON, "Content-Length: 20", expect, key))
         assert read_answer(connection).status == 400
-    assert _ids(kept) == {1, 2}
+    assert ids_of(kept) == {1, 2}
 
 
 def test_an_upload_by_http_1_0(service: Service, kept: Documents) -> None:
@@ -230,7 +209,7 @@ def test_an_upload_by_http_1_0(service: Service, kept: Documents) -> None:
     with connect(service.port) as connection:
         connection.sendall(request + WHOLE)
         assert b'{"inserted":2,"failed":0,"done":true}\n' in _all_of(connection)
-    assert _ids(kept) == {1, 2}
+    assert ids_of(kept) == {1, 2}
 
 
 def test_tiny_chunks_are_taken(service: Service, kept: Documents) -> None:
@@ -239,7 +218,7 @@ def test_tiny_chunks_are_taken(service: Service, kept: Documents) -> None:
     coded = b"".join(b"00000001;x=%b\r\n%c\r\n" % (b"y" * 50, byte) for byte in lines)
     with connect(service.port, 120) as connection:
         connection.sendall(BEGUN + coded + LAST)
-        assert _summary(read_answer(connection)) == {"inserted": 5_000, "failed": 0, "done": True}
+        assert summary_of(read_answer(connection)) == {"inserted": 5_000, "failed": 0, "done": True}
     assert kept.count_documents({}) == 5_000
 
 
@@ -252,39 +231,9 @@ def test_a_client_that_does_not_go_on_is_cut(
         connection.sendall(BEGUN + chunk(WHOLE + b'{"_id":3}'))
         answer = read_answer(connection)
     assert (answer.status, answer.whole, answer.body) == (200, False, b"")
-    assert _ids(kept) == {1, 2}
+    assert ids_of(kept) == {1, 2}
     (record,) = service.events("request")
     assert (record["problem"], record["cut"]) == ("body-timeout", True)
-
-
-def test_a_client_that_never_reads_is_cut(
-    database: Database, own_service: Starter, kept: Documents
-) -> None:
-    """It is held up as soon as there is much to be said to it, and cut in the end."""
-    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_STALL_TIMEOUT": "1"})
-    (worker,) = service.workers()
-    rest = resident(worker)
-    with connect(service.port, 60) as connection:
-        connection.sendall(BEGUN)
-        sent = _send_until_cut(connection, b"1\n" * 10_000)
-    print(f"{sent / MIB:.1f} MiB sent, {(peak(worker) - rest) / MIB:.1f} MiB taken")
-    assert sent < 32 * MIB  # what the kernel keeps on both sides, and no more
-    assert peak(worker) - rest < FLAT
-    assert _ids(kept) == set()
-    wait_until(lambda: service.events("request"), "it is logged")
-    assert service.events("request")[0]["cut"] is True
-
-
-def _send_until_cut(connection: socket.socket, data: bytes) -> int:
-    """Send the same chunk until the connection ends, and read nothing; the bytes sent."""
-    sent = 0
-    try:
-        while sent < 256 * MIB:
-            connection.sendall(chunk(data))
-            sent += len(data)
-    except ConnectionError:
-        pass
-    return sent
 
 
 @pytest.mark.usefixtures("kept")
@@ -303,7 +252,7 @@ def test_uploads_keep_nobody_waiting(database: Database, own_service: Starter) -
             assert ask(service.port, head("GET", "/livez")).status == 200
             assert ask(service.port, head("GET", "/")).status == 200
         for connection in held[count:]:
-            assert _summary(read_answer(connection))["inserted"] == 500
+            assert summary_of(read_answer(connection))["inserted"] == 500
 
 
 def test_uploads_are_bounded(database: Database, own_service: Starter, kept: Documents) -> None:
@@ -317,8 +266,8 @@ def test_uploads_are_bounded(database: Database, own_service: Starter, kept: Doc
         assert (refused.status, json.loads(refused.body)["code"]) == (503, "overloaded")
         talk.end()
         assert talk.lines()[-1]["done"] is True
-    assert _summary(ask(service.port, BEGUN + chunk(b'{"_id":4}\n') + LAST))["inserted"] == 1
-    assert _ids(kept) == {1, 2, 4}
+    assert summary_of(ask(service.port, BEGUN + chunk(b'{"_id":4}\n') + LAST))["inserted"] == 1
+    assert ids_of(kept) == {1, 2, 4}
 
 
 def test_a_lost_database_ends_an_upload(own_database: Database, own_service: Starter) -> None:
@@ -342,64 +291,6 @@ def test_a_lost_database_ends_an_upload(own_database: Database, own_service: Sta
     assert (record["cut"], record["problem"]) == (True, told[0]["code"])
 
 
-@pytest.mark.parametrize(
-    "many",
-    [100_000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
-)
-def test_uploads_take_flat_memory(big_database: Database, own_service: Starter, many: int) -> None:
-    """However many lines come, good and bad, a worker takes what it takes for a few."""
-    service = own_service({"MONGODB_URI": big_database.uri})
-    (worker,) = service.workers()
-    few, more = (_taken(service, worker, size) for size in (10_000, many))
-    print(f"{few / MIB:.1f} MiB for 10,000 lines, {more / MIB:.1f} MiB for {many:,}")
-    assert more <= FLAT
-
-
-def _taken(service: Service, worker: int, size: int) -> int:
-    """Bytes that the worker takes for an upload of so many lines, of which a tenth is refused."""
-    lines = (
-        b'{"name":"Ada Lovelace","n":%d,"text":"%b"}\n' % (number, b"x" * 100)
-        if number % 10
-        else b'{"$n":1}\n'
-        for number in range(size)
-    )
-    rest = resident(worker)
-    reset_peak(worker)
-    with connect(service.port, 300) as connection, ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(read_answer, connection)
-        connection.sendall(BEGUN)
-        while part := b"".join(islice(lines, 1_000)):
-            connection.sendall(chunk(part))
-        connection.sendall(LAST)
-        summary = _summary(answer.result())
-    assert summary == {"inserted": size * 9 // 10, "failed": size // 10, "done": True}
-    return peak(worker) - rest
-
-
-@pytest.mark.parametrize("clients", [4, pytest.param(12, marks=pytest.mark.soak)])
-@pytest.mark.parametrize("kind", [NDJSON, f"{NDJSON}; mode=relaxed"])
-def test_the_worst_lines_at_once(
-    database: Database, own_service: Starter, kind: str, clients: int
-) -> None:
-    """Lines as long as a line may be, which are many times as large once parsed, from many."""
-    service = own_service({"MONGODB_URI": database.uri})
-    (worker,) = service.workers()
-    line = b'{"a":[' + b",".join([b"[]"] * (2 * MIB // 3 - 20)) + b',{"$":1}]}\n'
-    request = head("POST", PATH, kind, CHUNKED) + chunk(line) + LAST
-    with ThreadPoolExecutor(clients) as pool:
-        answers = list(pool.map(lambda _: _ask_patiently(service.port, request), range(clients)))
-    print(f"at most {peak(worker) / MIB:.0f} MiB")
-    assert [_summary(each)["failed"] for each in answers] == [1] * clients
-    assert peak(worker) <= CEILING
-    assert service.workers() == [worker]
-
-
-def _ask_patiently(port: int, request: bytes) -> RawAnswer:
-    with connect(port, 240) as connection:
-        connection.sendall(request)
-        return read_answer(connection)
-
-
 @pytest.mark.parametrize("patience", [60, 1])
 def test_an_upload_while_the_service_stops(
     database: Database, own_service: Starter, kept: Documents, patience: int
@@ -419,4 +310,4 @@ def test_an_upload_while_the_service_stops(
             talk.end()
             assert talk.lines() == [{"inserted": 3, "failed": 0, "done": True}]
     assert service.wait() == (Exit.OK if patience > 1 else Exit.CUT_SHORT)
-    assert _ids(kept) == ({1, 2, 3} if patience > 1 else {1, 2})
+    assert ids_of(kept) == ({1, 2, 3} if patience > 1 else {1, 2})
