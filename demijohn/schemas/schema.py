@@ -34,7 +34,9 @@ _NO_PATTERN = (
     "The regular expression is none, or too large, or looks around or back, which the engine used "
     "here never does."
 )
-_UNSEEN = "together they are too large to say where."
+_UNSEEN = (
+    "The document does not fit its collection's schema; together they are too large to say where."
+)
 _TOO_MUCH = (
     "The document has too many values, or too many levels, to be held to its collection's schema."
 )
@@ -61,12 +63,14 @@ class Schema:
         if self._validator.is_valid(document):
             return
         faults = self._faults(document, is_tellable=self._cost.is_tellable(values, levels))
+        if not faults:
+            raise InvalidDocument(_UNSEEN, faults=(Fault("", _UNSEEN),))
         raise InvalidDocument(
             f"The document does not fit its collection's schema: {faults[0].detail}", faults=faults
         )
 
     def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
-        """The faults, at least one."""
+        """The faults, up to twenty; none where to look for any would take too long."""
         if is_tellable:
             return tuple(map(_fault, islice(self._validator.iter_errors(document), MOST_FAULTS)))
         if not self._cost.has_choices:
@@ -74,7 +78,7 @@ class Schema:
                 self._validator.validate(document)
             except jsonschema_rs.ValidationError as error:
                 return (_fault(error),)
-        return (Fault("", _UNSEEN),)
+        return ()
 
 
 def compile_schema(text: bytes) -> Schema:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from demijohn.schemas.parts import (
     IN_PLACE,
@@ -32,21 +33,24 @@ MOST_PATTERNS = 200
 LONGEST_CHAIN = 200
 """Subschemas one inside the other, references written out."""
 MOST_WORK = 30_000_000
-"""Subschemas times values of a document: some tenths of a second."""
+"""Subschemas that look at a value times values of a document: some tenths of a second."""
 MOST_TO_TELL = 30_000
 """The same where each fault is looked for, which takes a thousand times as long."""
 DEEPEST_STACK = 800
 """Levels of a document times the longest chain at one value, where a schema leads back to itself: a
 thread with a stack of 1 MiB takes half as many again."""
-_ITEM, _MEMBER = "[]", "{}"
+_Member: TypeAlias = str | tuple[str | int | None]
+"""Which of the members of a value: one by its name, any one, or the value that is no member."""
+_WHOLE, _ITEM, _MEMBER = "", "[]", "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one schema costs."""
 
-    parts: int
-    """How many subschemas it has, references written out up to where they lead back."""
+    looks: int
+    """The most subschemas that may look at one value, references written out up to where they lead
+    back."""
     chain: int
     """The most of them in a row that look at one value."""
     again: int
@@ -57,11 +61,13 @@ class Cost:
     def is_bearable(self, values: int, levels: int) -> bool:
         """Whether a document of so many values and levels can be looked at, yes or no."""
         is_flat = not self.again or self.chain * levels <= DEEPEST_STACK
-        return is_flat and self.parts * values <= MOST_WORK
+        return is_flat and self.looks * values <= MOST_WORK
 
     def is_tellable(self, values: int, levels: int) -> bool:
         """Whether each fault of such a document can be told: shared answers are not kept then."""
-        looks = self.parts * values
+        looks = self.looks * values
+        if self.again and self.has_choices:
+            looks *= levels  # each alternative's faults hold those of the alternatives below
         for _ in range(levels if self.again > 1 else 0):
             if looks > MOST_TO_TELL:
                 break
@@ -77,14 +83,18 @@ def weigh(schema: Parts) -> Cost:
     _check_patterns(schema)
     scale = _Scale(schema)
     scale.weigh(schema.schema, _Way())
-    again = scale.again
-    of_members = max((again[name] for name in again if isinstance(name, tuple)), default=0)
     return Cost(
-        scale.parts,
+        _at_one(scale.looks),
         scale.chain,
-        max(again[_ITEM], of_members + again[_MEMBER]),
+        _at_one(scale.again),
         any(name in node for node in schema.nodes for name in ("anyOf", "oneOf")),
     )
+
+
+def _at_one(counts: Counter[_Member]) -> int:
+    """The most that come together at one value: at an item, or at a member by its name."""
+    of_members = max((counts[name] for name in counts if isinstance(name, tuple)), default=0)
+    return max(counts[_WHOLE], counts[_ITEM], of_members + counts[_MEMBER])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class _Way:
     """Those around it, by identity."""
     beside: frozenset[int] = frozenset()
     """Those of them that look at the same value."""
-    member: str | tuple[str | int | None] = ""
+    member: _Member = _WHOLE
     """Which member of the value around it they look at."""
 
     def on(self, node: Node) -> _Way:
@@ -113,11 +123,13 @@ class _Way:
 class _Scale:
     def __init__(self, schema: Parts) -> None:
         self.parts = self.chain = 0
-        self.again: Counter[str | tuple[str | int | None]] = Counter()
+        self.looks: Counter[_Member] = Counter()
+        self.again: Counter[_Member] = Counter()
         self._schema = schema
 
     def weigh(self, node: object, way: _Way) -> None:
         self.parts += 1
+        self.looks[way.member] += 1
         if self.parts > MOST_PARTS:
             raise refusal(f"With its references it has more than {MOST_PARTS:,} subschemas.", ())
         if not isinstance(node, dict):

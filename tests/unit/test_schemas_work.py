@@ -120,7 +120,7 @@ def test_regular_expressions_are_bounded() -> None:
 
 def test_large_schemas_are_no_trouble() -> None:
     """Thousands of properties and values are what people have."""
-    names = {f"p{at}": {"type": "integer"} for at in range(4_000)}
+    names = {f"p{at}": {"type": "integer"} for at in range(9_000)}
     schema({"properties": names}).check(dict.fromkeys(names, 1))
     schema({"properties": {"a": {"enum": list(range(20_000))}}}).check({"a": 19_999})
     schema({"items": {"uniqueItems": True}}).check([list(range(100_000))])
