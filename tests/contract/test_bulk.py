@@ -145,6 +145,11 @@ def test_what_the_database_has_no_room_for_stops_no_other(api: Api, things: Thin
     assert answer.status == 207
     assert [code[:2] for code in _codes(answer)] == [(at, "invalid-document") for at in (0, 7, 14)]
     assert _ids(things) == {at for at in range(20) if at % 7}
+    things.delete_many({})
+    body, key = f"[{far % 1},{{}}]", {"Idempotency_Key": uuid.uuid4().hex}
+    refused = [api.post(body, THINGS, Content_Type=EJSON, **key) for _ in range(2)]
+    assert [each.json()["code"] for each in refused] == ["invalid-document"] * 2
+    assert _ids(things) == set()
 
 
 def test_many_faults_are_counted_and_some_are_told(api: Api, things: Things) -> None:
