@@ -44,8 +44,8 @@ def replaced(
     """
 
     def decide(before: bytes | None) -> Become:
+        check(draft.fields)  # before conditions (RFC 9110, section 13.2.1)
         condition.check(before, spelling)
-        check(draft.fields)
         return Become(draft.under(target.id if before is None else id_of(before)))
 
     return decided(target, decide)

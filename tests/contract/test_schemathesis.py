@@ -87,6 +87,37 @@ def test_it_finds_nothing(lone_service: Service, tmp_path: Path) -> None:
     _finds_nothing(lone_service, tmp_path, 15)
 
 
+GUEST = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 20},
+        "age": {"type": "integer", "minimum": 0, "maximum": 150},
+        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
+        "born": {"type": "string", "format": "date"},
+    },
+    "$defs": {"tag": {"enum": ["a", "b"]}},
+}
+
+
+def test_it_finds_nothing_in_what_a_schema_adds(lone_service: Service, tmp_path: Path) -> None:
+    """The paths of a collection's own are kept to, for documents that fit its schema or do not."""
+    api = Api(lone_service.url)
+    path = "/v1/collections/guests"
+    assert api.put(path, json.dumps({"schema": GUEST})).status == 201
+    try:
+        source = f"{lone_service.url}/openapi.json"
+        ended = _explore(source, tmp_path, 5, "--include-path-regex", f"^{path}/documents")
+    finally:
+        api.delete(path)
+        api.close()
+    assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["operations"]["tested"] == 10
+    created = report["valid_rates"][f"POST {path}/documents"]
+    assert sum(phase["accepted"] for phase in created.values()) > 0
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_it_finds_nothing_in_many_requests(

@@ -114,16 +114,29 @@ def test_each_collection_with_a_schema_has_paths_of_its_own() -> None:
     body: dict[str, Any] = {
         "content": {"application/json": {"schema": {}}, "application/ejson": {"schema": {}}}
     }
-    post = {"operationId": "create", "parameters": [collection], "requestBody": body}
+    link = {
+        "operationId": "read",
+        "parameters": {"collection": "$request.path.collection", "id": "x"},
+    }
+    post = {
+        "operationId": "create",
+        "parameters": [collection],
+        "requestBody": body,
+        "responses": {"201": {"links": {"read": link}}, "400": {"$ref": "#"}},
+    }
     description: dict[str, Any] = {
-        "paths": {path: {"post": post, "get": {"operationId": "list"}}, "/data": {}},
+        "paths": {path: {"post": post, "get": {"operationId": "list", "responses": {}}}},
         "components": {"schemas": {}},
     }
 
     found = grown(description, {"tree": orjson.dumps({"type": "object"})})
 
     own = found["paths"]["/v1/collections/tree/documents"]
-    assert own["get"] == {"operationId": "list.tree", "parameters": []}
+    assert own["get"] == {"operationId": "list.tree", "parameters": [], "responses": {}}
+    assert own["post"]["responses"] == {
+        "201": {"links": {"read.tree": {"operationId": "read.tree", "parameters": {"id": "x"}}}},
+        "400": {"$ref": "#"},
+    }
     assert own["post"]["parameters"] == []
     plain = own["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert plain["anyOf"][0]["allOf"][1] == {"$ref": "#/components/schemas/collection.tree"}

@@ -15,6 +15,7 @@ from demijohn.schemas.parts import REFERENCES, Parts, Place, references
 from demijohn.web.openapi.vocabulary import ref
 
 Json = dict[str, Any]
+_PARAMETER = "collection"
 _PLACEHOLDER = "{collection}"
 _PLAIN = "application/json"
 _OF_ITS_OWN = frozenset(("$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", *REFERENCES))
@@ -84,12 +85,14 @@ def _paths(known: Json, name: str, component: str) -> Json:
 
 
 def _operation(operation: Json, method: str, name: str, component: str) -> Json:
+    parameters = operation.get("parameters", ())
     own = {
         **operation,
         "operationId": f"{operation['operationId']}.{name}",
-        "parameters": [
-            each for each in operation.get("parameters", ()) if each["name"] != "collection"
-        ],
+        "parameters": [each for each in parameters if each["name"] != _PARAMETER],
+        "responses": {
+            status: _answer(answer, name) for status, answer in operation["responses"].items()
+        },
     }
     body = operation.get("requestBody")
     if body is None or method not in _WHOLE:
@@ -99,3 +102,18 @@ def _operation(operation: Json, method: str, name: str, component: str) -> Json:
         document = {"anyOf": [document, {"type": "array", "items": document}]}
     content = {**body["content"], _PLAIN: {"schema": document}}
     return {**own, "requestBody": {**body, "content": content}}
+
+
+def _answer(answer: Json, name: str) -> Json:
+    """An answer whose links stay among the collection's own operations."""
+    if "links" not in answer:
+        return answer
+    links = {
+        f"{operation}.{name}": _link(each, name) for operation, each in answer["links"].items()
+    }
+    return {**answer, "links": links}
+
+
+def _link(link: Json, name: str) -> Json:
+    parameters = {each: of for each, of in link["parameters"].items() if each != _PARAMETER}
+    return {**link, "operationId": f"{link['operationId']}.{name}", "parameters": parameters}
