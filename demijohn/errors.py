@@ -147,8 +147,8 @@ class DuplicateKey(Problem):
     title = "Already there"
     meaning = (
         "A document with the same value in a unique index exists. The members `index` and "
-        "`fields` say which index and which fields. Nothing was written, but where a change of many "
-        "documents says by `partial` that some of them may be changed."
+        "`fields` say which index and which fields. Nothing was written, but where a change of "
+        "many documents says by `partial` that some of them may be changed."
     )
 
 
