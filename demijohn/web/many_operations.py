@@ -9,6 +9,7 @@ from demijohn.errors import (
     InvalidPatch,
     OutcomeUnknown,
     PreconditionRequired,
+    WriteConflict,
 )
 from demijohn.formats import media_types
 from demijohn.query.parameters import ALL
@@ -50,6 +51,7 @@ UPDATE = Operation(
         InvalidPatch,
         OutcomeUnknown,
         PreconditionRequired,
+        WriteConflict,
     ),
 )
 DELETE = Operation(
@@ -66,5 +68,11 @@ DELETE = Operation(
             (NO_STORE,),
         ),
     ),
-    problems=(*ASKING, IdempotencyUnsupported, OutcomeUnknown, PreconditionRequired),
+    problems=(
+        *ASKING,
+        IdempotencyUnsupported,
+        OutcomeUnknown,
+        PreconditionRequired,
+        WriteConflict,
+    ),
 )
