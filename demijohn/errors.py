@@ -56,8 +56,8 @@ class MalformedJson(Problem):
     code = "malformed-json"
     title = "The body is not JSON"
     meaning = (
-        "The request's body could not be parsed as JSON (RFC 8259) in UTF-8. "
-        "The members `line` and `column` say where the parser stopped, both counted from 1."
+        "The request's body, or the filter in its URL, could not be parsed as JSON (RFC 8259) in "
+        "UTF-8. The members `line` and `column` say where the parser stopped, both counted from 1."
     )
 
 
@@ -201,8 +201,9 @@ class TooLarge(Problem):
     title = "Too large"
     meaning = (
         "The body is larger than `DEMIJOHN_MAX_BODY`, or the document, at the end or after one of "
-        "a patch's operations, larger than the 16 MiB of BSON that MongoDB takes. Nothing was "
-        "written, but where a change of many documents says by `partial` that some may be changed."
+        "a patch's operations, or an answer of distinct values, larger than the 16 MiB of BSON "
+        "that MongoDB takes. Nothing was written, but where a change of many documents says by "
+        "`partial` that some may be changed."
     )
 
 
@@ -241,8 +242,8 @@ class ForbiddenOperator(Problem):
     code = "forbidden-operator"
     title = "An operator that is not let through"
     meaning = (
-        "The body uses an operator of MongoDB that this service does not let through. The member "
-        "`errors` points at it. Nothing was written."
+        "The request uses an operator of MongoDB that this service does not let through. The "
+        "member `errors` points at it. Nothing was written."
     )
 
 
@@ -292,8 +293,8 @@ class Unsortable(Problem):
     title = "The sort meets a value that has no one place"
     meaning = (
         "A document of this page has an array along a sort path, so that it would stand in "
-        "several places of the order. Leave such documents out by the filter, or sort by another "
-        "path."
+        "several places of the order, or values there that no cursor has room for. Leave such "
+        "documents out by the filter, or sort by another path."
     )
 
 
