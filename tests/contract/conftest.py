@@ -34,17 +34,22 @@ def lying_in(things: Things) -> list[bytes]:
     return sorted(bytes(each.raw) for each in things.find())
 
 
+def _settings(database: Database) -> dict[str, str]:
+    # A stream of changes holds a thread there, until it next says something to who has left.
+    return {"MONGODB_URI": database.uri, "DEMIJOHN_FEED_HEARTBEAT": "0.5"}
+
+
 @pytest.fixture(scope="session")
 def flask_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The application under `flask run`, on the same database."""
-    with flask_run(tmp_path_factory.mktemp("flask"), {"MONGODB_URI": database.uri}) as url:
+    with flask_run(tmp_path_factory.mktemp("flask"), _settings(database)) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def gunicorn_url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The application under gunicorn, on the same database."""
-    with gunicorn(tmp_path_factory.mktemp("gunicorn"), {"MONGODB_URI": database.uri}) as url:
+    with gunicorn(tmp_path_factory.mktemp("gunicorn"), _settings(database)) as url:
         yield url
 
 
