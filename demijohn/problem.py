@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -44,3 +45,8 @@ class Problem(Exception):
         self.faults = faults
         self.extra = extra or {}
         self.headers = headers
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the service or its database failed, and not what was sent."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR

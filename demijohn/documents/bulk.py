@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from bson import ObjectId
 
-from demijohn.documents.idempotency import SERVER_ERROR
 from demijohn.documents.insert import insertion, sent_twice
 from demijohn.errors import DatabaseUnavailable, InvalidDocument, Problem
 from demijohn.formats.bson_values import Value
@@ -116,7 +115,7 @@ def _insert(store: Store, collection: str, documents: Sequence[bytes]) -> dict[i
 
 def failure_in(problems: Mapping[int, Problem]) -> Problem | None:
     """The first problem that is no document's own: the database failed."""
-    return next((each for each in problems.values() if each.status >= SERVER_ERROR), None)
+    return next((each for each in problems.values() if each.is_failure), None)
 
 
 def _batches(
@@ -133,7 +132,7 @@ def _batches(
             batch.add(number, read(text))
         except Problem as problem:
             problems[number] = problem
-            if failure_in({number: problem}):
+            if problem.is_failure:
                 break
         if batch.is_full:
             yield batch

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from demijohn.documents.bulk import MOST_IN_BATCH, Batch, NewId, Read, Tried, failure_in
 from demijohn.documents.change import PlanOf, Step
-from demijohn.documents.idempotency import SERVER_ERROR, Keyed, once
+from demijohn.documents.idempotency import Keyed, once
 from demijohn.documents.records import Told
 from demijohn.errors import DuplicateKey, Fault, Problem
 from demijohn.formats.bson_values import Value
@@ -67,7 +67,7 @@ def draft_all(collection: str, texts: Iterable[bytes], read: Read, new_id: NewId
         try:
             batch.add(number, read(text))
         except Problem as problem:
-            if problem.status >= SERVER_ERROR:
+            if problem.is_failure:
                 raise
             problems[number] = problem
     return Drafted(batch, problems)

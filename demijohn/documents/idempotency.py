@@ -58,8 +58,6 @@ from demijohn.errors import (
 from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
 
-SERVER_ERROR = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Keyed(Generic[Outcome]):
@@ -109,7 +107,7 @@ def is_decided(problem: Problem) -> bool:
         IdempotencyKeyReused,
         PreconditionRequired,
     )
-    return problem.status < SERVER_ERROR and not isinstance(problem, passing)
+    return not problem.is_failure and not isinstance(problem, passing)
 
 
 def _attempt(attempt: Attempt, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:

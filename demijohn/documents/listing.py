@@ -84,13 +84,10 @@ def page(store: Store, wanted: Listing) -> Page:
 def stream(store: Store, wanted: Listing) -> Iterator[bytes]:
     """All that follows, or as many as asked for, in raw batches of BSON.
 
-    The first batch is read before this returns, so that a database that can't be reached is an
-    answer of its own and not a broken stream. Raises InvalidFilter, DatabaseUnavailable,
-    DeadlineExceeded, and after a cursor Unsortable; the iterator may raise them too, later.
+    Raises nothing; the iterator raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded, and
+    after a cursor Unsortable.
     """
-    batches = _batches(store, wanted) if wanted.position is None else _placed(store, wanted)
-    first = next(batches, None)
-    return batches if first is None else _resume(first, batches)
+    return _batches(store, wanted) if wanted.position is None else _placed(store, wanted)
 
 
 def count(store: Store, wanted: Listing, how: Count) -> int:
@@ -188,8 +185,3 @@ def _ranges(wanted: Listing) -> Iterator[Filter]:
         return
     for each in after(wanted.position, wanted.order):
         yield all_of(wanted.filter, each)
-
-
-def _resume(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest

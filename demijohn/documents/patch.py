@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from demijohn.documents.change import Become, Modify, Plan, Target, decided
+from demijohn.documents.change import Become, Check, Modify, Plan, Target, decided
 from demijohn.documents.read import require
 from demijohn.documents.room import Room
 from demijohn.documents.versions import Condition
@@ -34,8 +34,7 @@ Edit = Callable[[bytes], Become | Modify]
 class Checked:
     """What a patch's outcome is held to, and where there is room for it to be worked on."""
 
-    check: Callable[[bytes], None]
-    """Raises the problem that speaks against a document."""
+    check: Check
     room: Room
 
     def edit(self, edit: Edit, document: bytes) -> Become | Modify:

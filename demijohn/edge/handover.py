@@ -21,6 +21,9 @@ UPLOAD = "demijohn.upload"
 FEED = "demijohn.feed"
 """WSGI environ: a Slot for a Feed. It is always there."""
 
+CATCH_UP_PAUSE = 0.2
+"""Seconds until a feed that could not catch up is tried again, by whoever drives it."""
+
 
 @dataclass(slots=True)
 class Slot(Generic[T]):

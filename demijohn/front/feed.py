@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from demijohn.edge.handover import Feed
+from demijohn.edge.handover import CATCH_UP_PAUSE, Feed
 from demijohn.front.bridge import Bridge
 from demijohn.front.protocol import Connection
 from demijohn.settings import Settings
@@ -21,8 +21,6 @@ _SHARE = 8
 """One thread in so many catches up for feeds: the others stay free for requests."""
 _PART = 32 * 1024
 """Bytes that are sent at once: what is one and the same here is copied for each connection."""
-_PAUSE = 0.2
-"""Seconds until a feed is tried again that could not catch up."""
 
 
 class Feeds:
@@ -127,7 +125,7 @@ class Following:
         async with self._feeds.turns:
             text = await self._feeds.bridge.hop(self._feed.catch_up)
         if not text and self._feed.is_behind:
-            await self._is_woken(_PAUSE)
+            await self._is_woken(CATCH_UP_PAUSE)
         return text
 
     async def _is_woken(self, seconds: float) -> bool:

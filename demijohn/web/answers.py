@@ -24,6 +24,7 @@ OK, CREATED, NO_CONTENT, NOT_MODIFIED = 200, 201, 204, 304
 VARY = ("Vary", "Accept")
 PRIVATE = ("Cache-Control", "private, no-cache")
 """A copy may be kept by the client alone, who asks each time whether it is good."""
+NO_STORE = ("Cache-Control", "no-store")
 Outcome_contra = TypeVar("Outcome_contra", contravariant=True)
 _OF_THE_BODY = ("Content-Type", "Preference-Applied")
 

@@ -25,7 +25,7 @@ from demijohn.formats import media_types
 from demijohn.formats.bson_values import NULL, Value, encode
 from demijohn.formats.json_array import array_texts
 from demijohn.formats.spelling import Draft
-from demijohn.web.answers import CREATED, PRIVATE, VARY, keyed, minimal, respond
+from demijohn.web.answers import CREATED, NO_STORE, PRIVATE, VARY, keyed, minimal, respond
 from demijohn.web.intake import Intake, told
 from demijohn.web.negotiation import Asked, read_asked, read_key
 from demijohn.web.requests import require_acceptable, require_media
@@ -41,7 +41,6 @@ LARGEST_TELLING = 32 * 1024
 """Bytes of JSON after which no further one is told."""
 SOME, ALL_THERE, NONE = 207, 409, 422
 """Statuses of an array of which not all was inserted."""
-NO_STORE = ("Cache-Control", "no-store")
 CHUNK = 64 * 1024
 _MODES = (None, "relaxed", "canonical")
 _ABSENT = Value(NULL, b"")

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from demijohn.documents.change_events import Shape
 from demijohn.documents.changes import Asked
-from demijohn.edge.handover import FEED, Feed, Slot
+from demijohn.edge.handover import CATCH_UP_PAUSE, FEED, Feed, Slot
 from demijohn.edge.reply import problem_reply
 from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats.event_stream import MEDIA_TYPE
@@ -18,6 +18,7 @@ from demijohn.formats.spelling import Spelling
 from demijohn.query.beneath import beneath
 from demijohn.query.parameters import parse_query, read_parameters
 from demijohn.web import changes_operations as about
+from demijohn.web.answers import NO_STORE, VARY
 from demijohn.web.negotiation import refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import best_accepted, check_collection
@@ -28,8 +29,6 @@ _OFFERS = {
     about.RELAXED: Spelling.RELAXED,
     about.CANONICAL: Spelling.CANONICAL,
 }
-_PAUSE = 0.2
-"""Seconds until a feed is tried again that could not catch up."""
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -49,8 +48,8 @@ def follow(services: Services, collection: str) -> Response:
         raise NotAcceptable(f"Changes are {MEDIA_TYPE}, of documents in one mode or another.")
     asked = _read(collection, _OFFERS[media_type])
     # A proxy may hold back what it has not been told to pass on at once.
-    headers = {"Content-Type": media_type, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    headers["Vary"] = "Accept"
+    unheld = ("X-Accel-Buffering", "no")
+    headers = (("Content-Type", media_type), NO_STORE, VARY, unheld)
     if request.method == "HEAD":
         return Response(headers=headers)
     context = current_context()
@@ -84,7 +83,7 @@ def _drive(feed: Feed, heartbeat: float) -> Iterator[bytes]:
             if not text and feed.is_behind:
                 text = feed.catch_up()
                 if not text and feed.is_behind:
-                    bell.wait(_PAUSE)
+                    bell.wait(CATCH_UP_PAUSE)
             elif not text and not bell.wait(heartbeat):
                 text = feed.beat()
             bell.clear()

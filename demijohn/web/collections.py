@@ -27,7 +27,7 @@ from demijohn.formats.plain_out import plain_value
 from demijohn.query.names import is_reachable
 from demijohn.schemas.schema import read_schema
 from demijohn.web import collections_operations as about
-from demijohn.web.answers import CREATED, NO_CONTENT, OK
+from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.web.negotiation import refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
@@ -169,7 +169,7 @@ def _described(
     }
     if looked is not None:
         described["existing"] = _told(looked)
-    headers = [("Content-Type", media_types.PLAIN), ("Cache-Control", "no-store")]
+    headers = [("Content-Type", media_types.PLAIN), NO_STORE]
     if status == CREATED:
         headers.append(("Location", request.path))
     return to_response(Reply(status, tuple(headers), orjson.dumps(described) + b"\n"))

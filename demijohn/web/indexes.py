@@ -13,7 +13,7 @@ from demijohn.formats import media_types
 from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
 from demijohn.formats.spelling import Spelling
 from demijohn.web import indexes_operations as about
-from demijohn.web.answers import CREATED, NO_CONTENT, OK
+from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.web.negotiation import refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
@@ -84,5 +84,5 @@ def _check(collection: str) -> None:
 def _answer(status: int, document: bytes, *headers: tuple[str, str]) -> Response:
     """A description's values are spelt as a request has them: those of a filter, in any JSON."""
     body = Spelling.RELAXED.render(document)
-    shown = (("Content-Type", media_types.PLAIN), ("Cache-Control", "no-store"), *headers)
+    shown = (("Content-Type", media_types.PLAIN), NO_STORE, *headers)
     return to_response(Reply(status, shown, body))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from demijohn.documents.bulk import Batch, Read
-from demijohn.documents.idempotency import SERVER_ERROR
 from demijohn.edge.handover import Step
 from demijohn.edge.reply import dump
 from demijohn.errors import MalformedJson, Problem, TooLarge
@@ -97,7 +96,7 @@ class _Said:
     def refuse(self, number: int, problem: Problem) -> None:
         self.lines[number] = _line(number, problem)
         self.size += len(self.lines[number])
-        if self.failure is None and problem.status >= SERVER_ERROR:
+        if self.failure is None and problem.is_failure:
             self.failure = problem
 
     def text(self) -> bytes:

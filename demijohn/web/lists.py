@@ -19,15 +19,14 @@ from demijohn.formats.spelling import Spelling
 from demijohn.query.parameters import AFTER, Asked, parse_query, read_body, read_parameters
 from demijohn.web import lists_operations as about
 from demijohn.web import requests
-from demijohn.web.answers import PRIVATE, VARY
+from demijohn.web.answers import OK, PRIVATE, VARY
+from demijohn.web.documents import DOCUMENTS
 from demijohn.web.negotiation import refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
 from demijohn.web.requests import best_accepted, check_collection, refuse_parameters
 from demijohn.web.services import Services
 
-OK = 200
-DOCUMENTS = "/v1/collections/<collection>/documents"
 SEARCH = "/v1/collections/<collection>/search"
 _LINES = f"{media_types.NDJSON}; mode="
 
@@ -119,8 +118,7 @@ def respond_lines(batches: Iterator[bytes], manner: Manner) -> Response:
 
 def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same chunks; what is wrong with the first is raised now, while it can be answered."""
-    first = next(chunks, b"")
-    return _resume(first, chunks)
+    return _resume(next(chunks, b""), chunks)
 
 
 def _resume(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

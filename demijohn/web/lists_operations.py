@@ -11,7 +11,7 @@ from demijohn.errors import (
     Unsortable,
 )
 from demijohn.formats import media_types
-from demijohn.query.parameters import AFTER, FIELDS, FILTER, LIMIT, MOST_LIMIT, SORT
+from demijohn.query.parameters import AFTER, COUNT, FIELDS, FILTER, LIMIT, MOST_LIMIT, SORT
 from demijohn.query.parameters import LIST as NAMES
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import LINK, PRIVATE, VARY
@@ -19,7 +19,7 @@ from demijohn.web.openapi.operation import Answer, Body, Operation, Parameter
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import FIELD_LISTS, SORTS, ref
 
-OF_DATA = NAMES - {"count"}
+OF_DATA = NAMES - {COUNT}
 """What `GET /data` takes: its array has no room for a count."""
 ASKING: tuple[type[Problem], ...] = (
     *READING,
@@ -64,7 +64,7 @@ _AFTER = Parameter(
     {"type": "string"},
 )
 _COUNT = Parameter(
-    "count",
+    COUNT,
     "query",
     "Adds how many documents there are: `exact` looks, `estimated` (of a whole collection) asks "
     "its statistics.",
