@@ -36,7 +36,8 @@ from demijohn.formats.bson_values import (
     to_python,
 )
 from demijohn.query.filters import Filter
-from demijohn.query.sort import ID, Sort
+from demijohn.query.paths import ID
+from demijohn.query.sort import Sort
 
 VERSION = 1
 LARGEST = 4 * 1024

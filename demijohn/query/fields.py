@@ -21,9 +21,8 @@ from demijohn.formats.bson_values import (
     open_document,
     open_node,
 )
-from demijohn.query.paths import check_distinct, check_path
+from demijohn.query.paths import ID, check_distinct, check_path
 
-ID = "_id"
 MOST_FIELDS = 100
 
 

@@ -27,6 +27,7 @@ from demijohn.patches.faults import refusal
 from demijohn.patches.operands import INTEGERS, Place, check_value, is_kind, members, text
 from demijohn.query.expressions import check_expression
 from demijohn.query.faults import at, told_as
+from demijohn.query.paths import ID
 from demijohn.query.patterns import check_options, check_pattern
 
 LARGEST = 1024 * 1024
@@ -34,7 +35,6 @@ LARGEST = 1024 * 1024
 _GEOMETRY = "$geometry"
 SHAPES = frozenset((_GEOMETRY, "$box", "$center", "$centerSphere", "$polygon"))
 """What `$geoWithin` takes."""
-_ID = "_id"
 _OF_IDS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$not"))
 
 
@@ -88,7 +88,7 @@ def with_ids(query: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def _with_ids(key: str, child: Node) -> Node:
-    if key == _ID:
+    if key == ID:
         return _id(child)
     if key in LOGICAL and isinstance(child, list):
         return [with_ids(each) if isinstance(each, dict) else each for each in child]

@@ -47,7 +47,8 @@ from demijohn.formats.bson_values import (
 from demijohn.formats.extended_types import string
 from demijohn.query.cursor import Position
 from demijohn.query.filters import Filter, all_of
-from demijohn.query.sort import ASCENDING, ID, Sort
+from demijohn.query.paths import ID
+from demijohn.query.sort import ASCENDING, Sort
 
 _ABOVE_NULL = (
     *("number", "string", "symbol", "object", "binData", "objectId", "bool", "date", "timestamp"),

@@ -22,9 +22,10 @@ from demijohn.formats.extended_in import parse_extended_value
 from demijohn.formats.extended_types import string
 from demijohn.formats.ids import from_segment
 from demijohn.patches.operands import INTEGERS, is_kind, text
-from demijohn.query.fields import ID, Fields, read_fields
+from demijohn.query.faults import told_as
+from demijohn.query.fields import Fields, read_fields
 from demijohn.query.filters import Filter, all_of, check_filter, read_filter
-from demijohn.query.paths import check_path
+from demijohn.query.paths import ID, check_path
 from demijohn.query.sort import Sort, read_sort
 
 Count: TypeAlias = Literal["exact", "estimated"]
@@ -106,10 +107,8 @@ def read_body(body: bytes, *, extended: bool) -> Asked:
 
     Raises as `read_parameters`.
     """
-    try:
+    with told_as(InvalidFilter):
         node = parse_extended_value(body, operators=True)
-    except InvalidDocument as refused:
-        raise InvalidFilter(refused.detail, faults=refused.faults) from refused
     if not isinstance(node, dict):
         raise BadParameter("The body is a JSON object with the parameters of a list.")
     for name in node:

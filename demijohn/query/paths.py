@@ -8,6 +8,7 @@ from itertools import pairwise
 from demijohn.errors import BadParameter, InvalidPatch
 from demijohn.patches.operands import parts_of
 
+ID = "_id"
 LONGEST = 1_000
 """Characters of a path."""
 

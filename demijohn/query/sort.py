@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demijohn.errors import BadParameter
-from demijohn.query.paths import check_distinct, check_path
+from demijohn.query.paths import ID, check_distinct, check_path
 
-ID = "_id"
 MOST_KEYS = 8
 ASCENDING, DESCENDING = 1, -1
 
