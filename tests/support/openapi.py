@@ -63,9 +63,10 @@ class Description:
 
     def codes(self) -> set[str]:
         """The codes of all problems that some operation may answer with."""
-        return {code for _, _, operation in self.operations() for code in self._codes_of(operation)}
+        return {code for _, _, operation in self.operations() for code in self.codes_of(operation)}
 
-    def _codes_of(self, operation: Json) -> Iterator[str]:
+    def codes_of(self, operation: Json) -> Iterator[str]:
+        """The codes of the problems that an operation may answer with."""
         for response in map(self._resolved, operation["responses"].values()):
             schema = response.get("content", {}).get(PROBLEM, {}).get("schema", {})
             for part in schema.get("oneOf", [schema] if schema else []):
@@ -84,7 +85,7 @@ class Description:
         """An answer outside all operations is one problem, or what may befall every request."""
         problem = _parsed(place, body)
         code = problem.get("code") if isinstance(problem, dict) else None
-        if code not in {expected, *self._codes_of(self.document["paths"]["/"]["get"])}:
+        if code not in {expected, *self.codes_of(self.document["paths"]["/"]["get"])}:
             raise UndescribedAnswerError(f"{place}: {code} instead of {expected}")
         schemas = self.document["components"]["schemas"]
         (name,) = (

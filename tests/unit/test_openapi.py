@@ -16,12 +16,20 @@ from urllib3 import HTTPHeaderDict
 from demijohn.app import create_service
 from demijohn.errors import problem_classes
 from demijohn.settings import load
+from demijohn.web import data
+from demijohn.web import document_operations as about
 from demijohn.web.openapi.description import UndescribedError, describe, template
 from demijohn.web.openapi.operation import Answer, Operation, View
+from demijohn.web.openapi.problems import EVERYWHERE, READING
 from tests.support.openapi import Description, UndescribedAnswerError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "http-api.md"
+PROBLEMS = PAGE.with_name("errors.md")
+OF_ONE = {each.id for each in (about.CREATE, about.READ, about.PUT, about.PATCH, about.DELETE)} | {
+    data.INSERT.id
+}
+"""Operations of one document, of which the list by method speaks."""
 OUTSIDE = {"method-not-allowed"}
 """What no operation can answer; the document's own description says when it comes."""
 
@@ -78,6 +86,28 @@ def test_the_reference_page_lists_every_operation(description: Description) -> N
     rows = re.findall(r"^\| `[A-Z].*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert set(rows) == expected
+
+
+def test_the_page_of_problems_says_which_request_of_many_meets_which(
+    description: Description,
+) -> None:
+    """For each request its list is what is described, without what every read may meet."""
+    section = PROBLEMS.read_text(encoding="utf-8").partition("\n## Of many documents\n")[2]
+    section = re.sub(r"\n +", " ", section.partition("\n## ")[0])
+    listed = {
+        request.replace("…", "/v1/collections/{collection}"): set(re.findall(r"`(.+?)`", codes))
+        for requests, codes in re.findall(r"^- (.*?): (.*)$", section, re.MULTILINE)
+        for request in re.findall(r"`(.+?)`", requests)
+    }
+    common = {each.code for each in (*EVERYWHERE, *READING)}
+    met = {
+        f"{method} {path}": set(description.codes_of(operation)) - common
+        for path, method, operation in description.operations()
+        if method != "HEAD" and operation["operationId"] not in OF_ONE
+        if path == "/data" or path.startswith("/v1/")
+    }
+
+    assert listed == {request: codes for request, codes in met.items() if codes}
 
 
 def test_links_lead_to_operations_with_their_parameters(description: Description) -> None:
