@@ -15,10 +15,11 @@ from demijohn.documents.bulk import MOST_IN_BATCH, Batch, NewId, Read, Tried, fa
 from demijohn.documents.change import PlanOf, Step
 from demijohn.documents.idempotency import Keyed, once
 from demijohn.documents.records import Told
-from demijohn.errors import DuplicateKey, Fault, Problem
+from demijohn.errors import Problem
 from demijohn.formats.bson_values import Value
 from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
+from demijohn.store.failures import duplicate
 
 MOST_ONCE = 10_000
 """Documents in one transaction."""
@@ -114,17 +115,9 @@ def _taken(
     taken: dict[int, Problem] = {}
     for number in given:
         if batch.ids[number] in seen:
-            taken[number] = _id_is_taken()
+            taken[number] = duplicate("_id_", ["_id"])
         seen.add(batch.ids[number])
     return taken
-
-
-def _id_is_taken() -> DuplicateKey:
-    return DuplicateKey(
-        "Another document has the same value of _id.",
-        faults=(Fault("/_id", "already there"),),
-        extra={"index": "_id_", "fields": ["_id"]},
-    )
 
 
 def _slices(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -34,6 +34,7 @@ from demijohn.errors import (
     TooLarge,
     WriteConflict,
 )
+from demijohn.formats.json_faults import pointer_to
 
 _NO_LOGIN = frozenset({18, 8000})
 """AuthenticationFailed, AtlasError: a new connection was not let in."""
@@ -340,10 +341,14 @@ def _too_late(*, writes: bool) -> Problem:
 def _duplicate(error: driver.DuplicateKeyError) -> Problem:
     details = error.details or {}
     fields = list(details.get("keyPattern") or {"_id": 1})
-    index = _index_name(str(details.get("errmsg", "")))
+    return duplicate(_index_name(str(details.get("errmsg", ""))), fields)
+
+
+def duplicate(index: str, fields: list[str]) -> DuplicateKey:
+    """The problem of a document that has the values of another in a unique index."""
     return DuplicateKey(
         f"Another document has the same value of {', '.join(fields)}.",
-        faults=tuple(Fault("/" + field.replace(".", "/"), "already there") for field in fields),
+        faults=tuple(Fault(pointer_to(each.split(".")), "already there") for each in fields),
         extra={"index": index, "fields": fields},
     )
 
@@ -355,7 +360,7 @@ def _index_name(message: str) -> str:
 
 
 def _log(operation: str, error: Exception, problem: Problem) -> None:
-    if problem.status < 500:  # noqa: PLR2004 — the client's own doing
+    if not problem.is_failure:
         return
     structlog.get_logger().warning(
         "database operation failed",

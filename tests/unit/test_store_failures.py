@@ -181,10 +181,10 @@ def test_an_update_that_does_not_fit() -> None:
 def test_a_duplicate_names_index_and_fields() -> None:
     """What the server says of a duplicate key reaches the client as index, fields, pointers."""
     message = "E11000 duplicate key error collection: d.c index: a_1_b.c_1 dup key: { a: 1 }"
-    details = {"errmsg": message, "keyPattern": {"a": 1, "b.c": 1}}
+    details = {"errmsg": message, "keyPattern": {"a": 1, "b.c": 1, "km/h~": 1}}
     problem = translate(driver.DuplicateKeyError(message, 11000, details), writes=True)
-    assert problem.extra == {"index": "a_1_b.c_1", "fields": ["a", "b.c"]}
-    assert [fault.pointer for fault in problem.faults] == ["/a", "/b/c"]
+    assert problem.extra == {"index": "a_1_b.c_1", "fields": ["a", "b.c", "km/h~"]}
+    assert [fault.pointer for fault in problem.faults] == ["/a", "/b/c", "/km~1h~0"]
 
 
 def test_other_exceptions_pass() -> None:
