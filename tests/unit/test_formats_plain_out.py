@@ -25,8 +25,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.errors import InternalError
-from demijohn.formats.bson_values import Value, elements
 from demijohn.formats.batches import GROUP_BYTES
+from demijohn.formats.bson_values import Value, elements
 from demijohn.formats.plain_out import plain_value, render_array, render_document
 
 HEX = "0123456789abcdef01234567"
