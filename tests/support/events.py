@@ -27,22 +27,26 @@ class Event:
     id: str | None
 
 
-def parse(lines: Iterator[str]) -> Iterator[Event | str]:
-    """The events of a stream, and each `id` that comes without one (WHATWG HTML)."""
-    name, data, last = "message", "", None
+def parse(lines: Iterator[str], last: str | None = None) -> Iterator[Event | str]:
+    """The events of a stream, and each `id` that comes without one (WHATWG HTML).
+
+    What is cut in the middle is nothing, its `id` too. `last` is the id from before.
+    """
+    name, data, given = "message", "", last
     for line in lines:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "id":
-            last = value
-            yield value
+            given = value
         elif field == "event":
             name = value
         elif field == "data":
             data += value
         elif not line:
             if data:
-                yield Event(name, json.loads(data), last)
+                yield Event(name, json.loads(data), given)
+            elif given is not None:
+                yield given
             name, data = "message", ""
 
 
@@ -62,6 +66,9 @@ class Listener:
         self.events: list[Event] = []
         self.last_id = last_id
         self.has_ended = threading.Event()
+        self.may_read = threading.Event()
+        """Clear it, and what comes is not read."""
+        self.may_read.set()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -98,7 +105,7 @@ class Listener:
 
     def _read(self) -> None:
         with contextlib.suppress(http.client.HTTPException, OSError):
-            for each in parse(self._lines()):
+            for each in parse(self._lines(), self.last_id):
                 if isinstance(each, Event):
                     self.last_id = each.id
                     self.events.append(each)
@@ -109,7 +116,7 @@ class Listener:
     def _lines(self) -> Iterator[str]:
         """Whole lines; what is left of one at the end is nothing."""
         rest = b""
-        while chunk := self.answer.read1(64 * 1024):
+        while self.may_read.wait() and (chunk := self.answer.read1(64 * 1024)):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield line.decode()
