@@ -165,8 +165,12 @@ def has_passed(token: bytes, other: bytes) -> bool:
     (manual, "Resume Tokens"). The embedded database looks at everything; its own do not compare.
     """
     ours, theirs = (str(_decoded(each)["_data"]) for each in (token, other))
-    # MongoDB writes its hex in capitals, the embedded database does not.
-    return ours >= theirs or ours != ours.upper() or theirs != theirs.upper()
+    return ours >= theirs or not (_compares(ours) and _compares(theirs))
+
+
+def _compares(data: str) -> bool:
+    """Whether it is a position of MongoDB: those of the embedded database are BSON in hex."""
+    return int.from_bytes(bytes.fromhex(data[:8]), "little") != len(data) // 2
 
 
 def _match(where: bytes | None) -> dict[str, Any]:
