@@ -31,11 +31,13 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _hangup_as_anywhere() -> Iterator[None]:
-    """Below nohup a hangup is ignored, by every child too: tests of it are the same there."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals_as_anywhere() -> Iterator[None]:
+    """Below nohup a hangup is ignored, in a background job Ctrl-C, and by every child too."""
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, hangup)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.fixture(scope="session")

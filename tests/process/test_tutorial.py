@@ -38,7 +38,7 @@ def _follow(kind: type[Reader], directory: Path, service: Service, **environ: st
         readers_environ(directory) | {"DEMIJOHN_URL": service.url, **environ},
         here={"127.0.0.1:5000": f"127.0.0.1:{service.port}"},
         stand_ins={},
-        patience=1800,
+        patience=3600,
     )
     try:
         reader.follow_all(TUTORIAL, PARTS)
