@@ -27,8 +27,6 @@ def _beneath(query: dict[str, Node], field: str, place: tuple[str | int, ...]) -
                 for number, branch in enumerate(map(open_node, _branches(child)))
                 if isinstance(branch, dict)
             ]
-        elif key == "$comment":
-            continue
         elif key.startswith("$"):
             raise at(InvalidFilter, f"{key} cannot be asked of changes.", inner)
         else:
