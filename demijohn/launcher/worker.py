@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 
 import click
@@ -65,12 +66,15 @@ def _serve(
 def _report(launcher_fd: int, loop: asyncio.AbstractEventLoop) -> None:
     """Tell the launcher that this worker serves, and watch for the launcher's end."""
     loop.add_reader(launcher_fd, _launcher_spoke, launcher_fd)
-    os.write(launcher_fd, SERVING)
+    with suppress(ConnectionError):  # which the reader finds too
+        os.write(launcher_fd, SERVING)
 
 
 def _launcher_spoke(launcher_fd: int) -> None:
-    if os.read(launcher_fd, 1):
-        return
+    # One that was killed before it has read what this worker said resets the connection.
+    with suppress(ConnectionError):
+        if os.read(launcher_fd, 1):
+            return
     structlog.get_logger().error("launcher is gone")
     # Nobody would replace this worker or stop it, and its port must be free for the next start.
     os._exit(Exit.FAILED)

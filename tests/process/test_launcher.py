@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from demijohn.exits import Exit
+from demijohn.launcher.workers import SERVING
 from tests.conftest import Starter
 from tests.support.database import Database, free_port
 from tests.support.documents import get, post, stored
@@ -113,6 +114,29 @@ def test_workers_do_not_outlive_the_launcher(database: Database, own_service: St
     again = own_service(on(database), "--port", str(port))
     assert again.port == port
     assert is_up(again)
+
+
+def test_a_worker_ends_whose_launcher_never_read_its_word(database: Database) -> None:
+    """A launcher that is killed with a word of its worker unread resets their connection."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "demijohn.launcher.worker"),
+                *("--listen-fd", str(listener.fileno()), "--launcher-fd", str(theirs.fileno())),
+            ],
+            cwd=ROOT,
+            env=clean_environ(on(database)),
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno(), theirs.fileno()],
+        )
+        theirs.close()
+        assert ours.recv(1, socket.MSG_PEEK) == SERVING
+        ours.close()
+        try:
+            assert worker.wait(30) == Exit.FAILED
+        finally:
+            worker.kill()
 
 
 def test_worker_that_does_not_end_is_killed(database: Database, own_service: Starter) -> None:
