@@ -58,6 +58,8 @@ class Told:
     def __init__(self, position: Position) -> None:
         """All up to this position."""
         self.time = position.time
+        self.token = position.token
+        """Of the last."""
         self._tokens = {position.token}
 
     def add(self, change: Change) -> None:
@@ -65,6 +67,7 @@ class Told:
         if change.time > self.time:
             self.time = change.time
             self._tokens.clear()
+        self.token = change.token
         self._tokens.add(change.token)
 
     def __contains__(self, change: Change) -> bool:
@@ -81,6 +84,8 @@ class Backlog:
         """Where the next change will be."""
         self.is_quiet = True
         """Whether nothing has come since, when it was last waited for."""
+        self.waits = 0
+        """How often it was waited in vain."""
         self._entries: deque[Entry] = deque()
         self._most = most
         self._most_bytes = most_bytes
@@ -105,6 +110,7 @@ class Backlog:
         """Nothing has come up to this position."""
         self.end = Mark(self.end.number, Position(token, self.end.position.time))
         self.is_quiet = True
+        self.waits += 1
 
     def since(self, number: int) -> Iterator[Entry]:
         """What is kept from this number on."""

@@ -69,11 +69,13 @@ class Hub:
             raise
 
     def close(self) -> None:
-        """End all of them."""
+        """End all of them, and wait until they have let go of the database."""
         with self._lock:
             every = list(self._followed.values())
         for followed in every:
             followed.stop()
+        for followed in every:
+            followed.wait()
 
     def _begin(self, followed: Followed, asked: Asked, position: Position | None, say: Say) -> Feed:
         backlog = followed.begin()

@@ -98,6 +98,7 @@ class Feed:
         self._behind = behind
         self._told: Told | None = None
         """What the backlog may come to yet that the client has been told already."""
+        self._joined_at = 0
         self._wake: Wake | None = None
         self._has_ended = self._is_closed = False
         ready = event_stream.event("ready", b"{}", write_id(followed.collection, start.position))
@@ -157,7 +158,9 @@ class Feed:
             return event_stream.note("catching up")
         with self._followed.lock:
             end = self._backlog.end
-        here = end.number == self._number
+            if self._told is not None and self._is_overtaken(self._told):
+                self._told = None
+        here = self._told is None and end.number == self._number
         token = write_id(self._followed.collection, end.position) if here else None
         return event_stream.note("still here", token)
 
@@ -197,6 +200,14 @@ class Feed:
             self._told = None
         return True
 
+    def _is_overtaken(self, told: Told) -> bool:
+        """Whether the backlog is past all that was told, though nothing has come since.
+
+        It was, when a wait in vain began that was not under way at the joining.
+        """
+        passed = has_passed(self._backlog.end.position.token, told.token)
+        return passed and self._backlog.waits > self._joined_at + 1
+
     def _read_behind(self) -> Iterator[bytes]:
         assert self._behind is not None
         size = in_vain = 0
@@ -218,6 +229,7 @@ class Feed:
         assert self._behind is not None
         with self._followed.lock:
             number = self._behind.joins(self._backlog)
+            self._joined_at = self._backlog.waits
         if number is None:
             return False
         self._number, self._told = number, self._behind.told

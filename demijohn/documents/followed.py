@@ -127,8 +127,11 @@ class Followed:
             return not self._shapes
 
     def stop(self) -> None:
-        """End it; its readers are told. Returns when its thread has let go of the database."""
+        """End it; its readers are told."""
         self._end(ShuttingDown("This process is about to stop."))
+
+    def wait(self) -> None:
+        """Wait until its thread has let go of the database."""
         if self._thread is not None:
             self._thread.join(_LET_GO)
 

@@ -60,7 +60,9 @@ def follow(services: Services, collection: str) -> Response:
     feed = services.hub.follow(asked, say)
     slot: Slot[Feed] | None = request.environ.get(FEED)
     if slot is None:
-        return Response(_drive(feed, services.settings.feed_heartbeat), headers=headers)
+        response = Response(_drive(feed, services.settings.feed_heartbeat), headers=headers)
+        response.call_on_close(feed.close)  # a generator that was never begun has no end
+        return response
     slot.taken = feed
     return Response(headers=headers)
 
@@ -77,17 +79,13 @@ def _drive(feed: Feed, heartbeat: float) -> Iterator[bytes]:
     """What a feed says, under a server that gives each answer a thread."""
     bell = threading.Event()
     feed.listen(bell.set)
-    try:
-        bell.clear()
-        while (text := feed.take()) is not None:
+    while (text := feed.take()) is not None:
+        if not text and feed.is_behind:
+            text = feed.catch_up()
             if not text and feed.is_behind:
-                text = feed.catch_up()
-                if not text and feed.is_behind:
-                    bell.wait(CATCH_UP_PAUSE)
-            elif not text and not bell.wait(heartbeat):
-                text = feed.beat()
-            bell.clear()
-            if text:
-                yield text
-    finally:
-        feed.close()
+                bell.wait(CATCH_UP_PAUSE)
+        elif not text and not bell.wait(heartbeat):
+            text = feed.beat()
+        bell.clear()
+        if text:
+            yield text

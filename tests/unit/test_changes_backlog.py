@@ -26,7 +26,7 @@ from demijohn.store.changes import Change, Stream, has_passed
 
 COLLECTION = "things"
 SHAPE = Shape(Spelling.PLAIN)
-_EVENT = re.compile(rb"id: (\S+)\nevent: (\w+)\n")
+_EVENT = re.compile(rb"id: (\S+)\n(?:event: (\w+)\n)?")
 MakeBehind = Callable[[Callable[[bytes], Stream], Position, Mark], Behind]
 
 
@@ -118,9 +118,9 @@ class Look:
 class Story:
     """What happens in which order.
 
-    Of the steps `w` is a change, `s` a look of the shared stream, `r` one of the client, and `l`
-    means that it leaves and comes back. The shared stream does not let through the changes
-    `missed_by_all`, the client's own not those `missed_alone`.
+    Of the steps `w` is a change, `s` a look of the shared stream, `r` one of the client, `b` a sign
+    of life to it, and `l` means that it leaves and comes back. The shared stream does not let
+    through the changes `missed_by_all`, the client's own not those `missed_alone`.
     """
 
     times: list[int]
@@ -149,7 +149,7 @@ def stories(draw: st.DrawFn) -> Story:
         spelling,
         before,
         draw(st.integers(0, before)),
-        draw(st.text("wsrl", max_size=60)),
+        draw(st.text("wsrbl", max_size=60)),
         draw(st.integers(1, 6)),
         missed,
         # Of one transaction the two let through the same, or there is no saying what is what.
@@ -183,6 +183,7 @@ class Stage:
     def play(self) -> None:
         """All steps; then the rest happens, and everyone reads to the end."""
         acts = {"w": self.world.happen, "s": self._keep, "r": self._read, "l": self._come}
+        acts["b"] = self._beat
         while self._steps:
             acts[self._steps.popleft()]()
         self.world.finish()
@@ -222,9 +223,18 @@ class Stage:
             self._come()  # there was an overflow
         elif not text and self._feed.is_behind:
             text = self._feed.catch_up()
-        for token, name in _EVENT.findall(text or b""):
+        self._hear(text or b"")
+
+    def _beat(self) -> None:
+        """What is said while there is nothing to tell, as a shell does."""
+        if self._feed is not None:
+            text = self._feed.take()
+            self._hear(self._feed.beat() if text == b"" else text or b"")
+
+    def _hear(self, text: bytes) -> None:
+        for token, name in _EVENT.findall(text):
             self._last = read_id(COLLECTION, token.decode())
-            if name != b"ready":
+            if name == b"insert":
                 self.told.append(self._last.token)
 
     def _open(self, token: bytes) -> Stream:
