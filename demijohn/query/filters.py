@@ -32,6 +32,8 @@ from demijohn.query.patterns import check_options, check_pattern
 
 LARGEST = 1024 * 1024
 """Bytes of a filter's BSON."""
+MOST_BITS = 65_536
+"""Positions of bits. The embedded database makes a number as long as the highest of them."""
 _GEOMETRY = "$geometry"
 SHAPES = frozenset((_GEOMETRY, "$box", "$center", "$centerSphere", "$polygon"))
 """What `$geoWithin` takes."""
@@ -126,7 +128,14 @@ def _bits(_conditions: Conditions, node: Node, place: Place, _level: int) -> int
     kinds = INTEGERS if isinstance(node, list) else INTEGERS | {BINARY}
     if not all(is_kind(one, kinds) for one in each):
         raise refusal("The operator takes a number, binary data, or an array of positions.", place)
+    if isinstance(node, list) and not all(map(_is_position, each)):
+        raise refusal(f"A position is from 0 to {MOST_BITS - 1:,}.", place)
     return 1
+
+
+def _is_position(node: Node) -> bool:
+    assert isinstance(node, Value)
+    return 0 <= int.from_bytes(node.payload, "little", signed=True) < MOST_BITS
 
 
 def _shape(names: frozenset[str]) -> Check:
@@ -137,9 +146,18 @@ def _shape(names: frozenset[str]) -> Check:
         if name not in names or more:
             raise refusal(f"The operator takes one of {', '.join(sorted(names))}.", place)
         check_value(figures, (*place, name))
+        if name == _GEOMETRY:
+            _check_geometry(figures, (*place, name))
         return 1
 
     return check
+
+
+def _check_geometry(node: Node, place: Place) -> None:
+    """Raise InvalidPatch for what is no GeoJSON at first sight (RFC 7946, section 3.1)."""
+    kind = members(node, _GEOMETRY, place).get("type")
+    if kind is None or text(kind) is None:
+        raise refusal("A geometry is an object of GeoJSON, with its type.", place)
 
 
 _MORE: Mapping[str, Check] = MappingProxyType(
