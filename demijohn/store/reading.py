@@ -18,13 +18,15 @@ from pymongo import errors as driver
 from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
-from demijohn.formats.bson_values import Value, elements
+from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 
 BATCH = 1_000
 """Documents a batch; MongoDB bounds its bytes at 16 MiB."""
 NOTHING = bson.encode({})
+_LENIENT = CODEC.with_options(document_class=RawBSONDocument)
+"""For the filters that the driver looks into: Python has no value for some dates and texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Reading:
         if query.of_primary:
             asked = asked.with_options(read_preference=ReadPreference.PRIMARY)
         return asked.find_raw_batches(
-            RawBSONDocument(query.filter),
+            RawBSONDocument(query.filter, _LENIENT),
             None if query.projection is None else RawBSONDocument(query.projection),
             sort=list(query.sort) or None,
             limit=query.limit,

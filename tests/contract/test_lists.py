@@ -378,3 +378,11 @@ def test_the_guides_list_takes_the_parameters(api: Api, stored: Documents) -> No
     assert second.json() == [{"n": 1}, {"n": 0}]
     assert "Link" not in second.headers
     assert api.get("/data?count=exact").problem() == "bad-parameter"
+
+
+@pytest.mark.usefixtures("people")
+def test_a_date_that_python_has_no_value_for(api: Api) -> None:
+    """A filter of such a date is the database's to judge, however it is written."""
+    far = {"$date": {"$numberLong": "9223372036854775807"}}
+    plain, operator = (ask(api, filter=json.dumps({"age": each})) for each in (far, {"$eq": far}))
+    assert plain.status == operator.status < 500
