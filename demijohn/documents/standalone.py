@@ -47,7 +47,8 @@ def insert_once(store: Store, keyed: Keyed[Changed], insertion: Insertion) -> To
         intended = begun.intended
     document = insertion.draft.under(id_of(intended))
     try:
-        if begun is None:  # else it may be there already
+        # Where it is there already it was held to what was demanded then.
+        if begun is None or store.single.find(insertion.collection, intended) is None:
             insertion.check(document)
         store.single.insert(insertion.collection, document)
     except Problem as problem:

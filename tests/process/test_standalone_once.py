@@ -12,12 +12,12 @@ import pymongo
 import pytest
 from bson import ObjectId
 
-from demijohn.documents.change import Changed
+from demijohn.documents.change import Changed, Check
 from demijohn.documents.idempotency import Keyed
 from demijohn.documents.insert import insertion
 from demijohn.documents.records import COLLECTION, Told, make_key
 from demijohn.documents.standalone import insert_once
-from demijohn.errors import Problem
+from demijohn.errors import InvalidDocument, Problem
 from demijohn.formats.bson_values import Value, from_python
 from demijohn.formats.spelling import Draft
 from demijohn.settings import Settings
@@ -51,6 +51,10 @@ def _cut() -> None:
     raise CutError
 
 
+def _refuse(_: bytes) -> None:
+    raise InvalidDocument("It does not fit.")
+
+
 class Attempts:
     """Attempts at the same request, on one store."""
 
@@ -60,11 +64,16 @@ class Attempts:
         self.records: Documents = client["flask_db"][COLLECTION]
         self._store = store
 
-    def post(self, own_id: Value | None, between: Callable[[], object] = lambda: None) -> Told:
+    def post(
+        self,
+        own_id: Value | None,
+        between: Callable[[], object] = lambda: None,
+        check: Check = lambda _: None,
+    ) -> Told:
         """One attempt; without an id of the client's own it makes one, as the service does."""
         draft = Interrupted(own_id, FIELDS, between)
         keyed = Keyed(KEY, self._tell, self._refuse, lambda: 0.0)
-        return insert_once(self._store, keyed, insertion(NAME, draft, ObjectId))
+        return insert_once(self._store, keyed, insertion(NAME, draft, ObjectId, check))
 
     def recorded(self) -> int:
         """The status that a later retry is told."""
@@ -118,6 +127,27 @@ def test_a_cut_attempt_is_finished(attempts: Attempts, own_id: Value | None) -> 
     assert attempts.post(own_id).status == 201
     assert attempts.documents.find_one() == {**noted, "n": 1}
     assert attempts.post(own_id).replayed
+
+
+@IDS
+def test_a_schema_holds_where_nothing_was_done(attempts: Attempts, own_id: Value | None) -> None:
+    """A key that is begun is no way past the schema: what is not there yet is held to it."""
+    with pytest.raises(CutError):
+        attempts.post(own_id, _cut)
+    assert attempts.post(own_id, check=_refuse).problem == "invalid-document"
+    assert attempts.documents.count_documents({}) == 0
+    assert attempts.recorded() == 422
+
+
+@IDS
+def test_a_schema_does_not_undo(attempts: Attempts, own_id: Value | None) -> None:
+    """What a cut attempt has inserted is told as inserted, whatever is demanded since."""
+    with pytest.raises(CutError):
+        attempts.post(own_id, _cut)
+    noted = bson.decode(attempts.records.find_one({})["intended"])  # type: ignore[index]
+    attempts.documents.insert_one({**noted, "n": 1})
+    assert attempts.post(own_id, check=_refuse).status == 201
+    assert attempts.recorded() == 201
 
 
 @IDS
