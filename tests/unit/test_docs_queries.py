@@ -83,6 +83,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         str(FILTER.most_clauses),
         str(FILTER.deepest),
         f"{FILTER.most_values:,}",
+        f"0 to {filters.MOST_BITS - 1:,}",
         f"{patterns.LONGEST:,} bytes; options {flags}",
         "1 MiB of BSON each",
         f"{expressions.MOST_NODES:,} parts, in {expressions.DEEPEST} levels",
