@@ -7,7 +7,7 @@ there. Values are in Extended JSON, as in a filter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -28,7 +28,7 @@ from demijohn.formats.extended_types import integer, string
 from demijohn.patches.faults import refusal
 from demijohn.patches.operands import INTEGERS, Place, is_kind, members, parts_of, text
 from demijohn.query.faults import told_as
-from demijohn.query.filters import check_filter
+from demijohn.query.filters import FILTER, check_filter
 from demijohn.store.documents import Store
 
 MOST_PATHS = 32
@@ -43,6 +43,17 @@ _TAKEN = ("*", _OF_ID)
 """Names that mean all indexes, and the one that every collection has."""
 _DIRECTIONS = (1, -1)
 
+_OF_PARTIAL = (
+    *("$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$type"),
+    *("$geoIntersects", "$geoWithin"),
+)
+_PARTIAL = replace(
+    FILTER,
+    operators=MappingProxyType({name: FILTER.operators[name] for name in _OF_PARTIAL}),
+    queries=MappingProxyType({}),
+    pattern=None,
+)
+"""What an index may be partial by (MongoDB manual, "Partial Indexes"): each write works it out."""
 _Check: TypeAlias = Callable[[Node, Place], Node]
 
 
@@ -229,7 +240,9 @@ def _word(*words: str) -> _Check:
 
 
 def _partial(node: Node, place: Place) -> Node:
-    return Value(DOCUMENT, check_filter(node, place).bson)
+    checked = check_filter(node, place)
+    _PARTIAL.check_query(node, place)
+    return Value(DOCUMENT, checked.bson)
 
 
 def _collation(node: Node, place: Place) -> Node:
