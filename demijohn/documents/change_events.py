@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from dataclasses import dataclass
 
 from demijohn.documents.backlog import Position
 from demijohn.errors import BadCursor
 from demijohn.formats import event_stream
 from demijohn.formats.bson_values import DOCUMENT, NULL, Value, elements, encode, from_python
+from demijohn.formats.opaque import read_opaque, write_opaque
 from demijohn.formats.spelling import Spelling
 from demijohn.query.fields import Fields
 from demijohn.store.changes import Change
@@ -51,15 +50,12 @@ def render(collection: str, change: Change, shape: Shape) -> bytes:
 def write_id(collection: str, position: Position) -> str:
     """A position in the changes of a collection, as the `id` of an event."""
     raw = _head(collection) + _TIME.pack(position.time) + position.token
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return write_opaque(raw)
 
 
 def read_id(collection: str, text: str) -> Position:
     """The position that an `id` is of. Raises BadCursor, where it is of another collection too."""
-    try:
-        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (NotBase64, UnicodeEncodeError):
-        raw = b""
+    raw = read_opaque(text) or b""
     rest = raw.removeprefix(_head(collection)).ljust(_TIME.size)
     position = Position(rest[_TIME.size :], _TIME.unpack_from(rest)[0])
     if len(text) > LONGEST_ID or write_id(collection, position) != text:

@@ -7,8 +7,6 @@ It is not signed: it says nothing that a filter could not say.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NoBase64
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -35,6 +33,7 @@ from demijohn.formats.bson_values import (
     first_member,
     to_python,
 )
+from demijohn.formats.opaque import read_opaque, write_opaque
 from demijohn.query.filters import Filter
 from demijohn.query.paths import ID
 from demijohn.query.sort import Sort
@@ -82,7 +81,7 @@ def write_cursor(position: Position, collection: str, filter_: Filter, sort: Sor
             f"The values of the last document along the sort exceed {LARGEST:,} bytes."
         )
     parts = bytes((VERSION,)) + _digest(collection, filter_, sort) + values
-    return urlsafe_b64encode(parts).rstrip(b"=").decode()
+    return write_opaque(parts)
 
 
 def read_cursor(text: str, collection: str, filter_: Filter, sort: Sort) -> Position:
@@ -146,13 +145,8 @@ def _unpack(values: bytes) -> Position:
 
 
 def _decode(text: str) -> bytes:
-    if len(text) > 2 * LARGEST:
-        raise _refusal()
-    try:
-        decoded = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (NoBase64, UnicodeEncodeError):
-        raise _refusal() from None
-    if urlsafe_b64encode(decoded).rstrip(b"=").decode() != text:
+    decoded = read_opaque(text) if len(text) <= 2 * LARGEST else None
+    if decoded is None:
         raise _refusal()
     return decoded
 
