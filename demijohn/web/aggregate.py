@@ -13,12 +13,12 @@ from demijohn.edge.reply import Reply
 from demijohn.formats import media_types
 from demijohn.query.parameters import FILTER, parse_query, read_parameters
 from demijohn.web import aggregate_operations as about
-from demijohn.web.answers import OK, PRIVATE, VARY
+from demijohn.web.answers import OK, chosen
 from demijohn.web.lists import begun, read_manner, respond_lines
-from demijohn.web.negotiation import read_asked, refuse_conditions
+from demijohn.web.negotiation import check_bare, read_asked, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
-from demijohn.web.requests import check_collection, read_body, refuse_parameters
+from demijohn.web.requests import check_collection, read_body
 from demijohn.web.services import Services
 
 AGGREGATE = "/v1/collections/<collection>/aggregate"
@@ -35,9 +35,7 @@ def blueprint(services: Services) -> Blueprint:
 
 def run(services: Services, collection: str) -> Response:
     """What a pipeline makes, as a stream."""
-    check_collection(collection)
-    refuse_parameters()
-    refuse_conditions()
+    check_bare(collection)
     body = read_body(*media_types.DOCUMENTS)
     manner = read_manner()
     is_extended = request.mimetype in media_types.READ_AS_EXTENDED
@@ -45,8 +43,8 @@ def run(services: Services, collection: str) -> Response:
     batches = aggregate(services.store, collection, pipeline)
     if manner.are_lines:
         return respond_lines(batches, manner)
-    headers = (("Content-Type", manner.media_type), VARY, PRIVATE)
-    return Response(begun(_member(manner.spelling.render_lines(batches))), OK, headers)
+    chunks = begun(_member(manner.spelling.render_lines(batches)))
+    return Response(chunks, OK, chosen(manner.media_type))
 
 
 def distinct(services: Services, collection: str, path: str) -> Response:
@@ -58,8 +56,7 @@ def distinct(services: Services, collection: str, path: str) -> Response:
     found = aggregation.distinct(services.store, collection, path, asked.filter)
     with services.room.holding(found):
         body = spelling.render(found)
-    headers = (("Content-Type", spelling.media_type), VARY, PRIVATE)
-    return to_response(Reply(OK, headers, body))
+    return to_response(Reply(OK, chosen(spelling.media_type), body))
 
 
 def _member(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -83,6 +83,11 @@ class Teller:
         return (("Preference-Applied", f"return={self.asked.preference}"),)
 
 
+def chosen(media_type: str) -> Headers:
+    """The headers of documents whose spelling the caller's `Accept` has chosen."""
+    return (("Content-Type", media_type), VARY, PRIVATE)
+
+
 def locate(collection: str, document: bytes) -> str:
     """The address of exactly this document."""
     return f"/v1/collections/{collection}/documents/{to_segment(id_of(document))}"

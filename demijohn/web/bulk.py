@@ -17,7 +17,6 @@ from demijohn.edge.handover import UPLOAD, Slot, Upload
 from demijohn.edge.reply import dump
 from demijohn.errors import (
     DuplicateKey,
-    IdempotencyUnsupported,
     IncompleteBody,
     UnsupportedMediaType,
 )
@@ -27,7 +26,7 @@ from demijohn.formats.json_array import array_texts
 from demijohn.formats.spelling import Draft
 from demijohn.web.answers import CREATED, NO_STORE, PRIVATE, VARY, keyed, minimal, respond
 from demijohn.web.intake import Intake, told
-from demijohn.web.negotiation import Asked, read_asked, read_key
+from demijohn.web.negotiation import Asked, read_asked, read_key, refuse_key
 from demijohn.web.requests import require_acceptable, require_media
 from demijohn.web.services import Services
 
@@ -99,10 +98,7 @@ def upload(services: Services, collection: str) -> Response:
     """Keep each line's document as it comes, and say which were refused."""
     require_media(*POSTED)
     require_acceptable(media_types.NDJSON)
-    if "Idempotency-Key" in request.headers:
-        raise IdempotencyUnsupported(
-            "An upload is not one write. With ids of the client's own it is safe to send again."
-        )
+    refuse_key("An upload is not one write. With ids of the client's own it is safe to send again.")
     mode = request.mimetype_params.get("mode")
     if mode not in _MODES:
         raise UnsupportedMediaType("The mode of NDJSON is relaxed or canonical, or there is none.")

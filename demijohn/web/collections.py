@@ -28,11 +28,10 @@ from demijohn.query.names import is_reachable
 from demijohn.schemas.schema import read_schema
 from demijohn.web import collections_operations as about
 from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
-from demijohn.web.negotiation import refuse_conditions, refuse_key
+from demijohn.web.negotiation import check_bare, refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
 from demijohn.web.requests import (
-    check_collection,
     read_body,
     refuse_parameters,
     require_acceptable,
@@ -78,7 +77,7 @@ def list_all(services: Services) -> Response:
 
 def read(services: Services, collection: str) -> Response:
     """One collection: about how many documents, its configuration and indexes."""
-    _check(collection)
+    check_bare(collection)
     require_acceptable(media_types.PLAIN)
     configuration = services.configurations.of(collection)
     if configuration == UNCONFIGURED and not services.store.catalog.exists(collection):
@@ -88,7 +87,7 @@ def read(services: Services, collection: str) -> Response:
 
 def put(services: Services, collection: str) -> Response:
     """Configure a collection, and make it if there is none."""
-    _check(collection)
+    check_bare(collection)
     refuse_key(_NO_KEY)
     require_acceptable(media_types.PLAIN)
     wanted = _read_configuration(read_body(media_types.PLAIN))
@@ -106,7 +105,7 @@ def put(services: Services, collection: str) -> Response:
 
 def drop(services: Services, collection: str) -> Response:
     """Drop a collection with its documents, indexes and configuration."""
-    _check(collection)
+    check_bare(collection)
     refuse_key(_NO_KEY)
     is_there = services.store.catalog.exists(collection)
     if not is_there and services.configurations.of(collection) == UNCONFIGURED:
@@ -126,12 +125,6 @@ def _begun() -> Iterator[None]:
     except (DatabaseUnavailable, DeadlineExceeded) as problem:
         said = "It is done, or a part of it is; the same can be sent again."
         raise OutcomeUnknown(said) from problem
-
-
-def _check(collection: str) -> None:
-    check_collection(collection)
-    refuse_parameters()
-    refuse_conditions()
 
 
 def _read_configuration(body: bytes) -> Configuration:

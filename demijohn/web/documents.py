@@ -23,7 +23,7 @@ from demijohn.formats.spelling import Draft, read_draft
 from demijohn.web import bulk
 from demijohn.web import document_operations as about
 from demijohn.web.answers import Teller, keyed, respond
-from demijohn.web.negotiation import read_asked, read_key, refuse_conditions
+from demijohn.web.negotiation import check_bare, read_asked, read_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import check_collection, read_body, refuse_parameters
 from demijohn.web.services import Services
@@ -52,9 +52,7 @@ def blueprint(services: Services) -> Blueprint:
 
 def create(services: Services, collection: str) -> Response:
     """Keep one object, 201 and where it is; or each of an array's, or of NDJSON."""
-    check_collection(collection)
-    refuse_parameters()
-    refuse_conditions()
+    check_bare(collection)
     if request.mimetype == media_types.NDJSON:
         return bulk.upload(services, collection)
     body = read_body(*bulk.POSTED)

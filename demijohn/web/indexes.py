@@ -14,13 +14,11 @@ from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
 from demijohn.formats.spelling import Spelling
 from demijohn.web import indexes_operations as about
 from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
-from demijohn.web.negotiation import refuse_conditions, refuse_key
+from demijohn.web.negotiation import check_bare, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
 from demijohn.web.requests import (
-    check_collection,
     read_body,
-    refuse_parameters,
     require_acceptable,
 )
 from demijohn.web.services import Services
@@ -42,7 +40,7 @@ def blueprint(services: Services) -> Blueprint:
 
 def list_all(services: Services, collection: str) -> Response:
     """Every index of a collection."""
-    _check(collection)
+    check_bare(collection)
     require_acceptable(media_types.PLAIN)
     found = indexes.list_indexes(services.store, collection)
     listed: list[Node] = [Value(DOCUMENT, each) for each in found]
@@ -51,7 +49,7 @@ def list_all(services: Services, collection: str) -> Response:
 
 def create(services: Services, collection: str) -> Response:
     """Make an index: 201, or 200 where it is there already."""
-    _check(collection)
+    check_bare(collection)
     require_acceptable(media_types.PLAIN)
     refuse_key(_NO_KEY)
     index = indexes.read_index(read_body(media_types.PLAIN))
@@ -62,23 +60,17 @@ def create(services: Services, collection: str) -> Response:
 
 def read(services: Services, collection: str, index: str) -> Response:
     """One index by its name."""
-    _check(collection)
+    check_bare(collection)
     require_acceptable(media_types.PLAIN)
     return _answer(OK, indexes.find_index(services.store, collection, index))
 
 
 def drop(services: Services, collection: str, index: str) -> Response:
     """Drop an index by its name."""
-    _check(collection)
+    check_bare(collection)
     refuse_key(_NO_KEY)
     indexes.drop_index(services.store, collection, index)
     return to_response(Reply(NO_CONTENT, (), b""))
-
-
-def _check(collection: str) -> None:
-    check_collection(collection)
-    refuse_parameters()
-    refuse_conditions()
 
 
 def _answer(status: int, document: bytes, *headers: tuple[str, str]) -> Response:

@@ -19,12 +19,12 @@ from demijohn.formats.spelling import Spelling
 from demijohn.query.parameters import AFTER, Asked, parse_query, read_body, read_parameters
 from demijohn.web import lists_operations as about
 from demijohn.web import requests
-from demijohn.web.answers import OK, PRIVATE, VARY
+from demijohn.web.answers import OK, chosen
 from demijohn.web.documents import DOCUMENTS
-from demijohn.web.negotiation import refuse_conditions
+from demijohn.web.negotiation import check_bare, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
-from demijohn.web.requests import best_accepted, check_collection, refuse_parameters
+from demijohn.web.requests import best_accepted, check_collection
 from demijohn.web.services import Services
 
 SEARCH = "/v1/collections/<collection>/search"
@@ -78,9 +78,7 @@ def list_documents(services: Services, collection: str) -> Response:
 
 def search(services: Services, collection: str) -> Response:
     """The same, asked for in a body; for the next page it is sent again with the cursor."""
-    check_collection(collection)
-    refuse_parameters()
-    refuse_conditions()
+    check_bare(collection)
     body = requests.read_body(*media_types.DOCUMENTS)
     manner = read_manner()
     asked = read_body(body, extended=request.mimetype in media_types.READ_AS_EXTENDED)
@@ -113,7 +111,7 @@ def read_manner() -> Manner:
 
 def respond_lines(batches: Iterator[bytes], manner: Manner) -> Response:
     """Documents as they come, one a line; what fails half-way cuts the answer."""
-    return Response(begun(manner.spelling.render_lines(batches)), OK, _headers(manner))
+    return Response(begun(manner.spelling.render_lines(batches)), OK, chosen(manner.media_type))
 
 
 def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -147,11 +145,7 @@ def _respond(
     documents = manner.spelling.render_array(found.documents)
     body = b'{"documents":' + documents + b"," + orjson.dumps(rest)[1:] + b"\n"
     link = () if request.method == "POST" else _link(following)
-    return to_response(Reply(OK, (*_headers(manner), *link), body))
-
-
-def _headers(manner: Manner) -> tuple[tuple[str, str], ...]:
-    return (("Content-Type", manner.media_type), VARY, PRIVATE)
+    return to_response(Reply(OK, (*chosen(manner.media_type), *link), body))
 
 
 def _following(cursor: str) -> str:

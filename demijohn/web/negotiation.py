@@ -13,7 +13,7 @@ from demijohn.documents.versions import Condition, parse_tags
 from demijohn.errors import BadParameter, IdempotencyUnsupported, NotAcceptable
 from demijohn.formats import media_types
 from demijohn.formats.spelling import Spelling
-from demijohn.web.requests import best_accepted
+from demijohn.web.requests import best_accepted, check_collection, refuse_parameters
 
 ANONYMOUS = ""
 """The caller, until there are keys to tell callers apart."""
@@ -53,6 +53,16 @@ def refuse_conditions() -> None:
     for name in ("If-Match", "If-None-Match"):
         if name in request.headers:
             raise BadParameter(f"{name} is for one document; a collection has no version.")
+
+
+def check_bare(collection: str) -> None:
+    """Raise BadParameter where a request to a collection has a wrong name, or asks for more.
+
+    It has no parameters and no conditions.
+    """
+    check_collection(collection)
+    refuse_parameters()
+    refuse_conditions()
 
 
 def refuse_key(reason: str) -> None:

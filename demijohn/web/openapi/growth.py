@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 import orjson
 
+from demijohn.formats import media_types
 from demijohn.schemas.parts import REFERENCES, Parts, Place, references
 from demijohn.web.openapi.vocabulary import ref
 
 Json = dict[str, Any]
 _PARAMETER = "collection"
 _PLACEHOLDER = "{collection}"
-_PLAIN = "application/json"
 _OF_ITS_OWN = frozenset(("$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", *REFERENCES))
 _PLAIN_IN_FRAGMENTS = "~!$&'()*+,;=:@?"
 _WHOLE = ("post", "put")
@@ -100,7 +100,7 @@ def _operation(operation: Json, method: str, name: str, component: str) -> Json:
     document: Json = {"allOf": [ref("PlainDocument"), ref(component)]}
     if method == "post":
         document = {"anyOf": [document, {"type": "array", "items": document}]}
-    content = {**body["content"], _PLAIN: {"schema": document}}
+    content = {**body["content"], media_types.PLAIN: {"schema": document}}
     return {**own, "requestBody": {**body, "content": content}}
 
 
