@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import bson
@@ -27,13 +26,11 @@ from demijohn.query.cursor import ORDERED, position_of, read_cursor, write_curso
 from demijohn.query.filters import Filter
 from demijohn.query.parameters import Asked
 from demijohn.query.sort import Sort, read_sort
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
-from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
+from tests.support.stores import THINGS, fill, own_store
 
-THINGS = "things"
 ALL = Filter(bson.encode({}))
 SPAN = (datetime(1969, 1, 1), datetime(1971, 1, 1))  # noqa: DTZ001 — the driver wants naive ones
 SCALARS = st.one_of(
@@ -65,21 +62,10 @@ SORTS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store on a server of this module's own."""
-    directory: Path = tmp_path_factory.mktemp("database")
-    database = Database(directory).start()
-    store = Store(database.uri, Settings(mongodb_uri=database.uri, database="paging"), Metrics())
-    yield store
-    store.close()
-    database.stop()
-
-
-def fill(store: Store, documents: list[dict[str, Any]]) -> None:
-    """Have the collection hold exactly these, with the ids 0, 1, 2 and so on."""
-    store.bulk.delete_many(THINGS, ALL.bson)
-    encoded = [bson.encode({"_id": at, **each}) for at, each in enumerate(documents)]
-    assert not encoded or store.single.insert_many(THINGS, encoded) == {}
+def store(database: Database) -> Iterator[Store]:
+    """A store of this module's own."""
+    with own_store(database, "paging") as store:
+        yield store
 
 
 def whole(store: Store, sort: Sort) -> list[object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import bson
@@ -23,13 +22,11 @@ from demijohn.query.fields import read_fields
 from demijohn.query.filters import Filter
 from demijohn.query.parameters import Asked
 from demijohn.query.sort import read_sort
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
-from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
+from tests.support.stores import THINGS, fill, own_store
 
-THINGS = "things"
 ALL = Filter(bson.encode({}))
 # Values of every type in the order of MongoDB's manual, "Comparison/Sort Order".
 ORDERED: list[object] = [
@@ -54,21 +51,10 @@ ODD = st.sampled_from(
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store on a server of this module's own."""
-    directory: Path = tmp_path_factory.mktemp("database")
-    database = Database(directory).start()
-    store = Store(database.uri, Settings(mongodb_uri=database.uri, database="odd"), Metrics())
-    yield store
-    store.close()
-    database.stop()
-
-
-def fill(store: Store, documents: list[Mapping[str, Any]]) -> None:
-    """Have the collection hold exactly these, with the ids 0, 1, 2 and so on."""
-    store.bulk.delete_many(THINGS, ALL.bson)
-    encoded = [bson.encode({"_id": at, **each}) for at, each in enumerate(documents)]
-    assert store.single.insert_many(THINGS, encoded) == {}
+def store(database: Database) -> Iterator[Store]:
+    """A store of this module's own."""
+    with own_store(database, "odd") as store:
+        yield store
 
 
 def walk(store: Store, sort: str, limit: int) -> Iterator[int]:

@@ -17,14 +17,12 @@ from demijohn.query.fields import read_fields
 from demijohn.query.filters import read_filter
 from demijohn.query.parameters import OPERATORS, read_parameters
 from demijohn.query.pipeline import check_pipeline
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
-from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
 from tests.support.queries import STAGE_EXAMPLES, filters
+from tests.support.stores import THINGS, own_store
 
-THINGS = "things"
 NAMES = st.sampled_from(["a", "b", "c"])
 DOCUMENTS = st.dictionaries(
     NAMES,
@@ -55,19 +53,16 @@ SHAPES: list[Any] = [
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store on a server of this module's own, with some documents."""
-    database = Database(tmp_path_factory.mktemp("database")).start()
-    store = Store(database.uri, Settings(mongodb_uri=database.uri, database="queries"), Metrics())
+def store(database: Database) -> Iterator[Store]:
+    """A store of this module's own, with some documents."""
     some: list[dict[str, Any]] = [
         {"_id": 1, "a": 1, "b": {"c": "a"}, "c": [1, 2]},
         {"_id": 2, "a": 2, "b": [{"c": 1}, {"c": None}], "d": [0, 1]},
         {"_id": 3, "a": 4},
     ]
-    assert store.single.insert_many(THINGS, [bson.encode(each) for each in some]) == {}
-    yield store
-    store.close()
-    database.stop()
+    with own_store(database, "queries") as store:
+        assert store.single.insert_many(THINGS, [bson.encode(each) for each in some]) == {}
+        yield store
 
 
 def found(store: Store, condition: bytes, projection: bytes | None = None) -> list[dict[str, Any]]:

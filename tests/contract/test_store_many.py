@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import bson
 import pytest
@@ -18,34 +17,20 @@ from demijohn.errors import (
     NotFound,
 )
 from demijohn.formats.bson_values import from_python, to_python
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
-from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
-
-THINGS = "things"
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A server of this module's own."""
-    directory: Path = tmp_path_factory.mktemp("database")
-    database = Database(directory).start()
-    yield database
-    database.stop()
+from tests.support.stores import THINGS, own_store
 
 
 @pytest.fixture
 def store(database: Database) -> Iterator[Store]:
     """A store whose collection `things` has the documents 0 to 9."""
-    settings = Settings(mongodb_uri=database.uri, database="many")
-    store = Store(database.uri, settings, Metrics())
-    store.catalog.drop(THINGS)
-    documents = [bson.encode({"_id": at, "even": at % 2 == 0}) for at in range(10)]
-    assert store.single.insert_many(THINGS, documents) == {}
-    yield store
-    store.close()
+    with own_store(database, "many") as store:
+        store.catalog.drop(THINGS)
+        documents = [bson.encode({"_id": at, "even": at % 2 == 0}) for at in range(10)]
+        assert store.single.insert_many(THINGS, documents) == {}
+        yield store
 
 
 def ids(batches: Iterator[bytes]) -> list[object]:

@@ -1,0 +1,32 @@
+"""A store without a service, on a real server, and what lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import bson
+
+from demijohn.settings import Settings
+from demijohn.store.documents import Store
+from demijohn.telemetry.metrics import Metrics
+from tests.support.database import Database
+
+THINGS = "things"
+"""The collection that `fill` fills."""
+
+
+@contextmanager
+def own_store(server: Database, name: str) -> Iterator[Store]:
+    """A store of a MongoDB database of its own on the server."""
+    settings = Settings(mongodb_uri=server.uri, database=name)
+    with closing(Store(server.uri, settings, Metrics())) as store:
+        yield store
+
+
+def fill(store: Store, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Have the collection hold exactly these, with the ids 0, 1, 2 and so on."""
+    store.bulk.delete_many(THINGS, bson.encode({}))
+    encoded = [bson.encode({"_id": at, **each}) for at, each in enumerate(documents)]
+    assert not encoded or store.single.insert_many(THINGS, encoded) == {}
