@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 
 from demijohn.documents.insert import insertion, sent_twice
-from demijohn.errors import DatabaseUnavailable, InvalidDocument, Problem
+from demijohn.errors import DatabaseUnavailable, Overloaded, Problem
 from demijohn.formats.bson_values import Value
 from demijohn.formats.spelling import Draft
 from demijohn.store.documents import Store
+from demijohn.store.inserts import LARGEST_BATCH
 
-LARGEST_BATCH = 1024 * 1024
-"""Bytes of BSON that make a batch full: it is never larger by more than one document."""
 MOST_IN_BATCH = 1_000
+"""Documents that make a batch full, as LARGEST_BATCH bytes do, with which the last one may pass."""
 
 Read = Callable[[bytes], Draft]
 """The document in a text. Raises the problem that speaks against it."""
@@ -96,21 +96,10 @@ def insert_all(
 
 def _insert(store: Store, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
     """Insert documents; the problem of each that was not, by its place."""
-    everyone = range(len(documents))
     try:
-        return store.single.insert_many(collection, documents)
-    except InvalidDocument as problem:
-        # The embedded database refuses all for one that has a date which it has no room for.
-        if len(documents) == 1:
-            return dict.fromkeys(everyone, problem)
-    except Problem as problem:
-        return dict.fromkeys(everyone, problem)
-    half = len(documents) // 2
-    failed = _insert(store, collection, documents[:half])
-    failed.update(
-        (half + at, problem) for at, problem in _insert(store, collection, documents[half:]).items()
-    )
-    return failed
+        return store.inserts.insert_many(collection, documents)
+    except Overloaded as problem:
+        return dict.fromkeys(range(len(documents)), problem)
 
 
 def failure_in(problems: Mapping[int, Problem]) -> Problem | None:

@@ -48,18 +48,20 @@ def insertion(
 def insert_one(store: Store, insertion: Insertion) -> Changed:
     """Insert the document; returns once a majority has acknowledged it from its journals.
 
-    Raises TooLarge, InvalidDocument, DuplicateKey, DatabaseUnavailable, OutcomeUnknown.
+    Raises TooLarge, InvalidDocument, DuplicateKey, Overloaded, DatabaseUnavailable,
+    OutcomeUnknown.
     """
     document = insertion.document
     insertion.check(document)
-    try:
-        store.single.insert(insertion.collection, document)
-    except DuplicateKey as problem:
-        doubt = sent_twice(problem) if insertion.draft.id is None else None
-        if doubt is not None:
-            raise doubt from problem
-        raise
+    for problem in store.inserts.insert_many(insertion.collection, (document,)).values():
+        raise meant(problem, insertion)
     return Changed(None, document)
+
+
+def meant(problem: Problem, insertion: Insertion) -> Problem:
+    """What it means for this insertion that the database has refused it so."""
+    doubt = sent_twice(problem) if insertion.draft.id is None else None
+    return doubt or problem
 
 
 def sent_twice(problem: Problem) -> OutcomeUnknown | None:

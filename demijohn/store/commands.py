@@ -7,11 +7,12 @@ it that no operator is in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, Protocol, cast
 
 import structlog
+from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 from pymongo import errors as driver
@@ -19,7 +20,8 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from demijohn.errors import Problem, WriteConflict
-from demijohn.formats.bson_values import Value, close_node, elements, encode
+from demijohn.formats.batches import split
+from demijohn.formats.bson_values import Value, close_node, elements, encode, first_member
 from demijohn.store.failures import of_each, unfit_update, untaken
 
 Raw = Collection[RawBSONDocument]
@@ -108,6 +110,19 @@ class Commands:
                 RawBSONDocument(where), session=self.session
             )
         return None if found is None else bytes(found.raw)
+
+    def find_some(self, collection: str, ids: Iterable[bytes]) -> tuple[dict[bytes, bytes], bool]:
+        """The documents of so many of these ObjectIds as fit into one answer, and if that is all.
+
+        Raises DatabaseUnavailable, DeadlineExceeded.
+        """
+        where = {"_id": {"$in": [ObjectId(each) for each in ids]}}
+        with self._bounded("findMany", writes=False):
+            asked = self._collection(collection).find_raw_batches(where, session=self.session)
+            with closing(asked) as cursor:
+                batch = cast("bytes", next(cursor, b""))
+                is_all = not cursor.alive
+        return {_object_id(each): each for each in split(memoryview(batch))}, is_all
 
     def insert(self, collection: str, document: bytes) -> None:
         """Insert one document.
@@ -225,6 +240,12 @@ def told(*meanings: Callable[[int | None], Problem | None]) -> Iterator[None]:
             if problem is not None:
                 raise problem from error
         raise
+
+
+def _object_id(document: bytes) -> bytes:
+    found = first_member(document, "_id")
+    assert found is not None
+    return found.payload
 
 
 def _require(matched: int) -> None:

@@ -19,6 +19,8 @@ from demijohn.store.catalog import Catalog
 from demijohn.store.changes import Changes
 from demijohn.store.commands import Commands, Raw
 from demijohn.store.failures import translated
+from demijohn.store.finds import Finds
+from demijohn.store.inserts import Inserts
 from demijohn.store.reading import Reading
 from demijohn.store.status import Status
 from demijohn.store.transaction import Transactions, Work
@@ -54,6 +56,10 @@ class Store:
         self._expiring: set[str] = set()
         self.single = Commands(self._collection, self._operation)
         """Commands on their own, each acknowledged by a majority from its journals."""
+        self.inserts = Inserts(self.single, settings.queue_timeout, metrics.insert_batch.observe)
+        """Inserts, in one command with others that come at the same time."""
+        self.finds = Finds(self.single, settings.queue_timeout)
+        """Reads by id, in one command with others that come at the same time."""
         self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
         """Questions about many documents, asked of the members that the URI prefers."""
         self.bulk = Bulk(

@@ -7,6 +7,7 @@ Under `demijohn serve` every worker process writes its figures into files below
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,9 +20,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "demijohn_"
 Mode = Literal["livesum", "livemin", "livemax"]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_BUCKETS = (
+_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+
+
+_SIZES = tuple(float(2**power) for power in range(11))
 
 
 class Metrics:
@@ -81,6 +85,11 @@ class Metrics:
             "operation",
             "code",
         )
+        self.insert_batch = self._histogram(
+            "insert_batch_documents",
+            "Documents that were inserted by one command, those of several requests together.",
+            buckets=_SIZES,
+        )
         self.conflicts = self._counter(
             "write_conflicts",
             "Writes that were tried again because others wrote the same document.",
@@ -94,8 +103,10 @@ class Metrics:
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(PREFIX + name, what, labels, registry=self.registry)
 
-    def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
-        return Histogram(PREFIX + name, what, labels, buckets=_BUCKETS, registry=self.registry)
+    def _histogram(
+        self, name: str, what: str, *labels: str, buckets: Sequence[float] = _SECONDS
+    ) -> Histogram:
+        return Histogram(PREFIX + name, what, labels, buckets=buckets, registry=self.registry)
 
     def _gauge(self, name: str, what: str, mode: Mode = "livesum", *labels: str) -> Gauge:
         """A gauge that adds up the worker processes by `mode`, those that live only."""

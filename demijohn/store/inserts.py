@@ -1,0 +1,110 @@
+"""Inserts into one collection that come at the same time ride in one command (group commit).
+
+Each is acknowledged by the command that it was in, and by nothing else. A document that is refused
+fails alone, found by its place in the command; what befalls the command befalls all that were in
+it: a write concern that is not met in time, a connection that breaks. What had not been sent by
+then is tried by the command that follows.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from demijohn.errors import InvalidDocument, Problem, TooLarge
+from demijohn.store.commands import Commands
+from demijohn.store.together import Bounds, Queues, Ticket, Waiter
+
+MIB = 1024 * 1024
+LARGEST_BATCH = MIB
+"""Bytes of BSON in one command, unless a single item is larger."""
+MOST_IN_BATCH = 1_000
+"""Items in one command: single documents, or batches of an upload."""
+MOST_WAITING = 10_000
+MOST_WAITING_BYTES = 32 * MIB
+LEADERS = 1
+"""Commands at one time for each collection."""
+
+Problems = dict[int, Problem]
+"""What speaks against documents, by their place; the others are acknowledged."""
+Item: TypeAlias = Sequence[bytes]
+"""Documents that are inserted in one command, whatever others are in it."""
+
+
+class Inserts:
+    """Inserts of one process. Every method raises Problems only."""
+
+    def __init__(self, single: Commands, patience: float, observe: Callable[[int], object]) -> None:
+        """Take the commands, the seconds that an insert waits for its turn, and a count's reader.
+
+        `observe` is told how many documents each command had.
+        """
+        self._single = single
+        bounds = Bounds(
+            MOST_IN_BATCH, LARGEST_BATCH, MOST_WAITING, MOST_WAITING_BYTES, patience, LEADERS
+        )
+        self._observe = observe
+        self._queues: Queues[Item, Problems] = Queues(self._carry_out, _size, bounds)
+
+    def insert(self, collection: str, document: bytes) -> None:
+        """Insert one document; returns once it is acknowledged.
+
+        Raises DuplicateKey, InvalidDocument, TooLarge, Overloaded, DatabaseUnavailable,
+        OutcomeUnknown.
+        """
+        for problem in self.insert_many(collection, (document,)).values():
+            raise problem
+
+    def insert_many(self, collection: str, documents: Sequence[bytes]) -> Problems:
+        """Insert documents, each tried by itself; the problem of each that failed.
+
+        Raises Overloaded, for all of them, where they have to wait for too long.
+        """
+        return self._queues.of(collection).run(documents)
+
+    def submit(
+        self, collection: str, document: bytes, waiter: Waiter[Problems]
+    ) -> Ticket[Item, Problems]:
+        """Insert one document, whose problem, if any, the waiter is told; it never blocks.
+
+        Raises Overloaded where too much waits.
+        """
+        return self._queues.of(collection).submit((document,), waiter)
+
+    def _carry_out(self, collection: str, items: Sequence[Item]) -> list[Problems]:
+        documents = [document for item in items for document in item]
+        self._observe(len(documents))
+        return _shared_out(self._insert(collection, documents), items)
+
+    def _insert(self, collection: str, documents: Sequence[bytes]) -> Problems:
+        everyone = range(len(documents))
+        try:
+            return self._single.insert_many(collection, documents)
+        except (InvalidDocument, TooLarge) as problem:
+            # The embedded database refuses all for one that has a date which it has no room for,
+            # the driver for one that is larger than the server says it takes.
+            if len(documents) == 1:
+                return {0: problem}
+        except Problem as problem:
+            # Each its own: an exception that several threads raise collects all their frames.
+            return {at: copy.copy(problem) for at in everyone}
+        half = len(documents) // 2
+        failed = self._insert(collection, documents[:half])
+        rest = self._insert(collection, documents[half:])
+        return failed | {half + at: problem for at, problem in rest.items()}
+
+
+def _size(item: Item) -> int:
+    return sum(map(len, item))
+
+
+def _shared_out(problems: Problems, items: Sequence[Item]) -> list[Problems]:
+    """The problems of each item's documents, by their places in the item."""
+    shared: list[Problems] = []
+    first = 0
+    for item in items:
+        places = range(first, first + len(item)) if problems else ()
+        shared.append({at - first: problems[at] for at in places if at in problems})
+        first += len(item)
+    return shared
