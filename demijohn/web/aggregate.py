@@ -10,10 +10,10 @@ from flask import Blueprint, Response, request
 from demijohn.documents import aggregation
 from demijohn.documents.aggregation import aggregate, read_pipeline
 from demijohn.edge.reply import Reply
+from demijohn.edge.tellers import OK, chosen
 from demijohn.formats import media_types
 from demijohn.query.parameters import FILTER, parse_query, read_parameters
 from demijohn.web import aggregate_operations as about
-from demijohn.web.answers import OK, chosen
 from demijohn.web.lists import begun, read_manner, respond_lines
 from demijohn.web.negotiation import check_bare, read_asked, refuse_conditions
 from demijohn.web.openapi.operation import View

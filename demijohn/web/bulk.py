@@ -15,6 +15,7 @@ from demijohn.documents.records import LARGEST_BODY, Told
 from demijohn.documents.room import Room
 from demijohn.edge.handover import UPLOAD, Slot, Upload
 from demijohn.edge.reply import dump
+from demijohn.edge.tellers import CREATED, NO_STORE, PRIVATE, VARY, Asked, minimal
 from demijohn.errors import (
     DuplicateKey,
     IncompleteBody,
@@ -24,9 +25,9 @@ from demijohn.formats import media_types
 from demijohn.formats.bson_values import NULL, Value, encode
 from demijohn.formats.json_array import array_texts
 from demijohn.formats.spelling import Draft
-from demijohn.web.answers import CREATED, NO_STORE, PRIVATE, VARY, keyed, minimal, respond
+from demijohn.web.answers import keyed, respond
 from demijohn.web.intake import Intake, told
-from demijohn.web.negotiation import Asked, read_asked, read_key, refuse_key
+from demijohn.web.negotiation import read_asked, read_key, refuse_key
 from demijohn.web.requests import require_acceptable, require_media
 from demijohn.web.services import Services
 

@@ -12,13 +12,13 @@ from demijohn.documents.change_events import Shape
 from demijohn.documents.changes import Asked
 from demijohn.edge.handover import CATCH_UP_PAUSE, FEED, Feed, Slot
 from demijohn.edge.reply import problem_reply
+from demijohn.edge.tellers import NO_STORE, VARY
 from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats.event_stream import MEDIA_TYPE
 from demijohn.formats.spelling import Spelling
 from demijohn.query.beneath import beneath
 from demijohn.query.parameters import parse_query, read_parameters
 from demijohn.web import changes_operations as about
-from demijohn.web.answers import NO_STORE, VARY
 from demijohn.web.negotiation import refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import best_accepted, check_collection

@@ -13,6 +13,7 @@ from demijohn.documents import indexes
 from demijohn.documents.collections import UNCONFIGURED, Configuration
 from demijohn.documents.offenders import Looked, look
 from demijohn.edge.reply import Reply, json_reply
+from demijohn.edge.tellers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.errors import (
     BadParameter,
     DatabaseUnavailable,
@@ -27,7 +28,6 @@ from demijohn.formats.plain_out import plain_value
 from demijohn.query.names import is_reachable
 from demijohn.schemas.schema import read_schema
 from demijohn.web import collections_operations as about
-from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.web.negotiation import check_bare, refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response

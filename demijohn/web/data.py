@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from flask import Blueprint, Response
 
-from demijohn.documents.change import Changed
-from demijohn.documents.records import Told
-from demijohn.documents.versions import Condition
+from demijohn.edge.tellers import DATA, PLAINLY, GuideTeller
 from demijohn.formats import media_types
-from demijohn.formats.spelling import Spelling
 from demijohn.web import documents, lists
-from demijohn.web.answers import CREATED, Teller, locate
 from demijohn.web.document_operations import IDEMPOTENCY_KEY
 from demijohn.web.lists_operations import DATA_PARAMETERS, LISTING
-from demijohn.web.negotiation import Asked, refuse_conditions
+from demijohn.web.negotiation import refuse_conditions
 from demijohn.web.openapi.headers import LINK, LOCATION, REPLAYED
 from demijohn.web.openapi.operation import Answer, Body, Operation, View
 from demijohn.web.openapi.problems import STORING
 from demijohn.web.openapi.vocabulary import PLAIN_DOCUMENT, constant, ref
 from demijohn.web.requests import read_body, refuse_parameters, require_acceptable
 from demijohn.web.services import Services
-
-COLLECTION = "data"
-INSERTED = b'{"status":"Data inserted"}\n'
 
 INSERT = Operation(
     id="insertData",
@@ -77,31 +69,17 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-@dataclass(frozen=True, slots=True)
-class GuideTeller(Teller):
-    """Tells the guide's words, and where the document is."""
-
-    def tell(self, changed: Changed) -> Told:
-        """201 and the guide's bytes."""
-        assert changed.after is not None
-        headers = (
-            ("Location", locate(COLLECTION, changed.after)),
-            ("Content-Type", media_types.PLAIN),
-        )
-        return Told(CREATED, headers, INSERTED)
-
-
 def insert(services: Services) -> Response:
     """Keep one JSON object: 201 and where it is."""
     require_acceptable(media_types.PLAIN)
     refuse_parameters()
     refuse_conditions()
     body = read_body(media_types.PLAIN)
-    teller = GuideTeller(COLLECTION, Asked(Spelling.PLAIN, Condition()), services.room)
+    teller = GuideTeller(DATA, PLAINLY, services.room)
     return documents.insert(services, teller, body)
 
 
 def list_documents(services: Services) -> Response:
     """Every document without its `_id`, as a JSON array that streams, or some of them."""
     require_acceptable(media_types.PLAIN)
-    return lists.list_data(services, COLLECTION)
+    return lists.list_data(services, DATA)

@@ -15,6 +15,7 @@ from demijohn.documents.insert import insertion
 from demijohn.documents.read import read_one
 from demijohn.documents.remove import remove_one, removed
 from demijohn.documents.replace import check_put, put_one, replaced
+from demijohn.edge.tellers import Teller
 from demijohn.errors import BadParameter, PreconditionRequired
 from demijohn.formats import media_types
 from demijohn.formats.ids import from_segment
@@ -22,7 +23,7 @@ from demijohn.formats.json_array import is_array
 from demijohn.formats.spelling import Draft, read_draft
 from demijohn.web import bulk
 from demijohn.web import document_operations as about
-from demijohn.web.answers import Teller, keyed, respond
+from demijohn.web.answers import keyed, respond
 from demijohn.web.negotiation import check_bare, read_asked, read_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import check_collection, read_body, refuse_parameters

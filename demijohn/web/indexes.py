@@ -9,11 +9,11 @@ from flask import Blueprint, Response
 
 from demijohn.documents import indexes
 from demijohn.edge.reply import Reply
+from demijohn.edge.tellers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.formats import media_types
 from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
 from demijohn.formats.spelling import Spelling
 from demijohn.web import indexes_operations as about
-from demijohn.web.answers import CREATED, NO_CONTENT, NO_STORE, OK
 from demijohn.web.negotiation import check_bare, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response

@@ -8,10 +8,10 @@ from flask import Blueprint, Response, request
 
 from demijohn.documents import many
 from demijohn.edge.reply import json_reply
+from demijohn.edge.tellers import OK
 from demijohn.formats import media_types
 from demijohn.query.parameters import parse_query, read_parameters
 from demijohn.web import many_operations as about
-from demijohn.web.answers import OK
 from demijohn.web.documents import DOCUMENTS
 from demijohn.web.negotiation import refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from flask import request
 from werkzeug.http import parse_list_header
 
 from demijohn.documents.records import Key, make_key
 from demijohn.documents.versions import Condition, parse_tags
+from demijohn.edge.tellers import Asked
 from demijohn.errors import BadParameter, IdempotencyUnsupported, NotAcceptable
 from demijohn.formats import media_types
 from demijohn.formats.spelling import Spelling
@@ -24,16 +24,6 @@ _OFFERS = {
 }
 _PREFERENCES = ("minimal", "representation")
 _KEY = re.compile(r'"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255})')
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How a request wants to be answered, and under which conditions it is to be carried out."""
-
-    spelling: Spelling
-    condition: Condition
-    preference: str | None = None
-    """`minimal` or `representation`, where the client has said one of them (RFC 7240, 4.2)."""
 
 
 def read_asked(*, has_body: bool = True) -> Asked:

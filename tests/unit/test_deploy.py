@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from demijohn import __version__
+from demijohn.edge.tellers import DATA
 from demijohn.settings import Settings
-from demijohn.web.data import COLLECTION
 from tests.support.manifests import (
     BASE,
     LOCAL,
@@ -139,7 +139,7 @@ def test_the_guides_objects_are_there() -> None:
     assert "MONGODB_URI" in [each["name"] for each in app["env"]]
     (claim,) = one("StatefulSet", "mongodb")["spec"]["volumeClaimTemplates"]
     assert claim["metadata"]["name"] == "mongo-persistent-storage"
-    assert (Settings().database, COLLECTION, Settings().port) == ("flask_db", "data", 5000)
+    assert (Settings().database, DATA, Settings().port) == ("flask_db", "data", 5000)
 
 
 @pytest.mark.parametrize("path", [*object_files(), *kustomizations()], ids=str)
