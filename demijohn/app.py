@@ -8,6 +8,7 @@ from flask import Flask
 
 from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
+from demijohn.documents.room import Room
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
 from demijohn.settings import GUIDE_URI, Settings, load_here
@@ -29,6 +30,8 @@ class Service:
     entrance: Entrance
     operations: Operations
     application: Flask
+    configurations: Configurations
+    room: Room
 
 
 def create_service(settings: Settings) -> Service:
@@ -40,9 +43,14 @@ def create_service(settings: Settings) -> Service:
     operations = Operations(store.status, metrics)
     configurations = Configurations(store, settings.database_timeout)
     hub = Hub(store.changes, settings, metrics)
-    services = Services(settings, store, entrance, operations, metrics, configurations, hub)
+    room = Room()
+    services = Services(
+        settings, store, entrance, operations, metrics, configurations, hub, room=room
+    )
     application = create_application(services)
-    return Service(settings, metrics, store, hub, entrance, operations, application)
+    return Service(
+        settings, metrics, store, hub, entrance, operations, application, configurations, room
+    )
 
 
 def create_app(settings: Settings | None = None) -> Flask:

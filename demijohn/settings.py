@@ -82,6 +82,11 @@ class Settings(BaseModel):
     threads: Positive = Field(
         default=16, description="Threads a worker, each with at most one database operation."
     )
+    express: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: plain `POST` of one document and `GET` by ObjectId are answered before "
+        "Flask, to the same bytes. `off`: Flask answers all.",
+    )
     data_dir: Path = Field(
         default=Path("demijohn-data"),
         description="Where the embedded database keeps documents, its password and its log.",

@@ -116,6 +116,17 @@ class Configurations:
         version = self._fresh().versions.get(collection)
         return UNCONFIGURED if version is None else self._configuration(collection, version)
 
+    def known(self, collection: str) -> Configuration | None:
+        """The same where nobody has to be asked or waited for; else None. Raises nothing."""
+        known = self._known
+        if self._clock() - known.at >= FRESH:
+            return None
+        version = known.versions.get(collection)
+        if version is None:
+            return UNCONFIGURED
+        found = self._found.get(collection)
+        return None if found is None or found[0] != version else found[1]
+
     def all(self) -> dict[str, Configuration]:
         """Every collection's that is configured. Raises as `of`."""
         versions = self._fresh().versions

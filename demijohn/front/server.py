@@ -13,39 +13,28 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 import uvicorn
 import uvloop
 
-from demijohn.edge.entrance import Entrance
-from demijohn.edge.operations import Operations
 from demijohn.exits import Exit
-from demijohn.front.bridge import Application, Bridge
+from demijohn.front.bridge import Bridge
 from demijohn.front.descriptors import room_for
+from demijohn.front.express import Express
+from demijohn.front.hot import Hot, Leaders
+from demijohn.front.parts import Parts
 from demijohn.front.protocol import Bounds, Connection, bounded
 from demijohn.front.refusals import Refusals
 from demijohn.front.shell import Shell
 from demijohn.front.threads import Threads
-from demijohn.settings import BACKLOG, Settings
-from demijohn.telemetry.metrics import Metrics
+from demijohn.settings import BACKLOG
+from demijohn.store.connection import LEADERS
 
 _POLL = 0.05
 _TICKS_A_SAMPLE = 10
 _LAST_CALLS = 1.0
 """Seconds that threads get to end after the last answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the server serves."""
-
-    settings: Settings
-    metrics: Metrics
-    entrance: Entrance
-    operations: Operations
-    application: Application
 
 
 def run(
@@ -72,11 +61,19 @@ async def _run(
     threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
     bridge = Bridge(parts.application, threads)
     management_port = None if management is None else management.getsockname()[1]
-    shell = Shell(settings, parts.entrance, parts.operations, bridge, management_port)
+    leaders = Leaders(LEADERS)
+    express = _express(parts, leaders)
+    shell = Shell(parts, bridge, express, management_port)
     server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
-    ended = threads.close(_LAST_CALLS)
+    ended = threads.close(_LAST_CALLS) and leaders.close(_LAST_CALLS)
     return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
+
+
+def _express(parts: Parts, leaders: Leaders) -> Express | None:
+    if parts.express is None:
+        return None
+    return Express(parts.express, Hot(leaders, parts.settings.queue_timeout), parts.metrics)
 
 
 class Server(uvicorn.Server):

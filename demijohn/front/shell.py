@@ -1,6 +1,7 @@
 """The ASGI application: one request from its head to the end of its answer.
 
-Down: context → guard → probes → body → bridge. Up: the answer, its common headers, its record.
+Down: context → guard → probes → body → express path or bridge. Up: the answer, its common
+headers, its record.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from demijohn.edge.context import Admission, Context
-from demijohn.edge.entrance import NO_ROUTE, PROBES, Entrance, Outcome
+from demijohn.edge.entrance import NO_ROUTE, PROBES, Outcome
 from demijohn.edge.handover import FEED, UPLOAD, Feed, Slot, Upload
-from demijohn.edge.operations import Operations
 from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import (
     BadParameter,
@@ -29,11 +29,12 @@ from demijohn.formats.media_types import READ_AS_EXTENDED
 from demijohn.front.body import BodyReader
 from demijohn.front.bridge import Answer, Bridge, Rest
 from demijohn.front.exchange import ClientGone, Exchange
+from demijohn.front.express import Express
 from demijohn.front.feed import Feeds, Following
 from demijohn.front.gate import Gate
+from demijohn.front.parts import Parts
 from demijohn.front.protocol import CONNECTION
 from demijohn.front.upload import Uploads, is_upload
-from demijohn.settings import Settings
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -49,17 +50,17 @@ class Shell:
 
     def __init__(
         self,
-        settings: Settings,
-        entrance: Entrance,
-        operations: Operations,
+        parts: Parts,
         bridge: Bridge,
+        express: Express | None,
         management_port: int | None,
     ) -> None:
         """Take the parts that a request passes on its way, and the port of the probes, if any."""
-        self._settings = settings
-        self._entrance = entrance
-        self._operations = operations
+        self._settings = settings = parts.settings
+        self._entrance = parts.entrance
+        self._operations = parts.operations
         self._bridge = bridge
+        self._express = express
         self._bodies = BodyReader(settings)
         self._gate = Gate(int(settings.max_body))
         self._uploads = Uploads(settings, bridge, self._gate, self._bodies.held)
@@ -143,16 +144,23 @@ class Shell:
 
     async def _answer_body(self, request: _Request) -> Answer:
         body = await self._read_body(request)
-        slot: Slot[Feed] = Slot()
-        patience = self._settings.queue_timeout
         try:
-            extended = _is_extended(request.headers)
-            async with self._gate.passing(len(body), patience, extended=extended):
-                answer = await self._bridge.answer(
-                    request.scope, body, request.context, patience, {FEED: slot}
-                )
+            answer = None
+            if self._express is not None:
+                answer = await self._express.answer(request.scope, body, request.context)
+            return await self._cross(request, body) if answer is None else answer
         finally:
             self._bodies.held.give_back(len(body))
+
+    async def _cross(self, request: _Request, body: bytes) -> Answer:
+        """Let a thread answer."""
+        slot: Slot[Feed] = Slot()
+        patience = self._settings.queue_timeout
+        extended = _is_extended(request.headers)
+        async with self._gate.passing(len(body), patience, extended=extended):
+            answer = await self._bridge.answer(
+                request.scope, body, request.context, patience, {FEED: slot}
+            )
         if slot.taken is None:
             return answer
         return _streamed(answer, self.feeds.begin(slot.taken, request.scope[CONNECTION]))

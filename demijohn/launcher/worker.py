@@ -15,7 +15,8 @@ import structlog
 
 from demijohn.app import Service, create_service
 from demijohn.exits import Exit
-from demijohn.front.server import Parts, run
+from demijohn.front.parts import Means, Parts
+from demijohn.front.server import run
 from demijohn.launcher.workers import SERVING
 from demijohn.settings import SettingsError, load
 
@@ -51,6 +52,7 @@ def _serve(
         service.entrance,
         service.operations,
         service.application,
+        _means(service),
     )
     code = run(parts, listener, management, partial(_report, launcher_fd))
     if code != Exit.OK:
@@ -61,6 +63,12 @@ def _serve(
     service.hub.close()
     service.store.close()
     return code
+
+
+def _means(service: Service) -> Means | None:
+    if service.settings.express == "off":
+        return None
+    return Means(service.store, service.configurations, service.room)
 
 
 def _report(launcher_fd: int, loop: asyncio.AbstractEventLoop) -> None:

@@ -21,6 +21,10 @@ HEARTBEAT_MS = 1_000
 """How soon a database that came back is found again."""
 CONNECT_MS = 5_000
 
+LEADERS = 4
+"""Threads beside those that answer requests, each with at most one operation too: they carry out
+what came together."""
+
 Client = pymongo.MongoClient[RawBSONDocument]
 
 

@@ -49,7 +49,9 @@ class Store:
         self._metrics = metrics
         self._settings = settings
         self._pool = connection.Pool(metrics)
-        self._client = connection.open_client(uri, settings, self._pool, settings.threads)
+        self._client = connection.open_client(
+            uri, settings, self._pool, settings.threads + connection.LEADERS
+        )
         self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
         self._collections: dict[str, Raw] = {}

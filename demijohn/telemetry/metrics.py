@@ -53,6 +53,9 @@ class Metrics:
             "route",
             "method",
         )
+        self.express = self._counter(
+            "express_requests", "Requests answered on the express path, by route.", "route"
+        )
         self.problems = self._counter("problems", "Problem answers, by code.", "code")
         self.in_flight = self._gauge("requests_in_flight", "Requests under way.")
         self.connections = self._gauge("connections", "Open client connections.")

@@ -6,6 +6,7 @@ from functools import partial
 
 from flask import Blueprint, Response
 
+from demijohn.edge.routes import GUIDE
 from demijohn.edge.tellers import DATA, PLAINLY, GuideTeller
 from demijohn.formats import media_types
 from demijohn.web import documents, lists
@@ -64,8 +65,8 @@ LIST = Operation(
 def blueprint(services: Services) -> Blueprint:
     """The guide's two routes."""
     routes = Blueprint("data", __name__)
-    routes.post("/data", endpoint="insert")(View(INSERT, partial(insert, services)))
-    routes.get("/data", endpoint="list")(View(LIST, partial(list_documents, services)))
+    routes.post(GUIDE, endpoint="insert")(View(INSERT, partial(insert, services)))
+    routes.get(GUIDE, endpoint="list")(View(LIST, partial(list_documents, services)))
     return routes
 
 

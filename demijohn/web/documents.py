@@ -15,6 +15,7 @@ from demijohn.documents.insert import insertion
 from demijohn.documents.read import read_one
 from demijohn.documents.remove import remove_one, removed
 from demijohn.documents.replace import check_put, put_one, replaced
+from demijohn.edge.routes import DOCUMENT, DOCUMENTS
 from demijohn.edge.tellers import Teller
 from demijohn.errors import BadParameter, PreconditionRequired
 from demijohn.formats import media_types
@@ -28,9 +29,6 @@ from demijohn.web.negotiation import check_bare, read_asked, read_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.requests import check_collection, read_body, refuse_parameters
 from demijohn.web.services import Services
-
-DOCUMENTS = "/v1/collections/<collection>/documents"
-DOCUMENT = f"{DOCUMENTS}/<any_path:segment>"
 
 
 class AnyPath(BaseConverter):

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 
 from demijohn.documents.listing import count, listing, page, stream
 from demijohn.edge.reply import Reply
+from demijohn.edge.routes import DOCUMENTS
 from demijohn.edge.tellers import OK, chosen
 from demijohn.errors import BadParameter, NotAcceptable
 from demijohn.formats import media_types
@@ -20,7 +21,6 @@ from demijohn.formats.spelling import Spelling
 from demijohn.query.parameters import AFTER, Asked, parse_query, read_body, read_parameters
 from demijohn.web import lists_operations as about
 from demijohn.web import requests
-from demijohn.web.documents import DOCUMENTS
 from demijohn.web.negotiation import check_bare, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response

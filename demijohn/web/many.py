@@ -8,11 +8,11 @@ from flask import Blueprint, Response, request
 
 from demijohn.documents import many
 from demijohn.edge.reply import json_reply
+from demijohn.edge.routes import DOCUMENTS
 from demijohn.edge.tellers import OK
 from demijohn.formats import media_types
 from demijohn.query.parameters import parse_query, read_parameters
 from demijohn.web import many_operations as about
-from demijohn.web.documents import DOCUMENTS
 from demijohn.web.negotiation import refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response

@@ -15,7 +15,8 @@ from typing import Any
 
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
-from demijohn.front.server import Parts, run
+from demijohn.front.parts import Parts
+from demijohn.front.server import run
 from demijohn.settings import load
 from demijohn.store.status import Status
 from demijohn.telemetry import logs

@@ -17,6 +17,7 @@ from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from demijohn.documents import patch, records
+from demijohn.edge.routes import DOCUMENT, DOCUMENTS
 from demijohn.errors import problem_classes
 from demijohn.formats import bson_values as bv
 from demijohn.formats import media_types
@@ -32,7 +33,6 @@ from demijohn.settings import LARGEST_DOCUMENT, Settings
 from demijohn.store.by_value import LARGEST_COMPARED
 from demijohn.store.transaction import ATTEMPTS, PATIENCE
 from demijohn.web import document_operations as about
-from demijohn.web.documents import DOCUMENT, DOCUMENTS
 from demijohn.web.openapi.description import template
 from demijohn.web.openapi.operation import Operation
 from demijohn.web.openapi.problems import EVERYWHERE

@@ -1,0 +1,144 @@
+"""Calls that are carried out together (`store.together`), awaited on the event loop.
+
+Who awaits one holds no thread. Leaders have a few threads of their own, so that they wait for no
+request that takes long. All that one command has settled comes back to the loop in one hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from demijohn.errors import Overloaded
+from demijohn.front.exchange import ClientGone
+from demijohn.front.protocol import Connection
+from demijohn.store.together import Lead, Ticket, Waiter
+
+Outcome = TypeVar("Outcome")
+Submit = Callable[[Waiter[Outcome]], Ticket[Any, Outcome]]
+
+
+class Leaders:
+    """A few threads that lead. They are many enough for as many collections at one time."""
+
+    def __init__(self, count: int) -> None:
+        """Start them."""
+        self._leads: queue.SimpleQueue[Lead | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"leader-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def post(self, lead: Lead) -> None:
+        """Have one of them lead. Called from any thread."""
+        self._leads.put(lead)
+
+    def close(self, seconds: float) -> bool:
+        """End the threads; true if all have ended within `seconds`."""
+        for _ in self._threads:
+            self._leads.put(None)
+        for thread in self._threads:
+            thread.join(seconds / len(self._threads))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _serve(self) -> None:
+        while (lead := self._leads.get()) is not None:
+            lead()
+            del lead  # or what it had stays in memory until the next one
+
+
+class Hot:
+    """The loop's side of such calls, one for each worker."""
+
+    def __init__(self, leaders: Leaders, patience: float) -> None:
+        """Take the threads that lead, and the seconds that a call waits for its turn."""
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._leaders = leaders
+        self._patience = patience
+        self._settled: deque[tuple[asyncio.Future[Any], Any]] = deque()
+        self._is_due = False
+
+    async def outcome(self, submit: Submit[Outcome], connection: Connection) -> Outcome:
+        """What becomes of the call that `submit` queues for a waiter.
+
+        It is taken back where the request is cancelled, or its client leaves, before its turn has
+        come. Raises what speaks against it, Overloaded where its turn does not come in time,
+        ClientGone.
+        """
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        ticket = submit(_Waiting(self, future))
+        if ticket.is_taken:
+            return await future
+        late = self._loop.call_later(self._patience, _give_up, ticket, future, _too_late)
+        connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            ticket.withdraw()
+            raise
+        finally:
+            connection.when_lost = None
+            late.cancel()
+
+    def bring(self, future: asyncio.Future[Outcome], outcome: Outcome | BaseException) -> None:
+        """Settle a future of the loop's. Called from any thread."""
+        self._settled.append((future, outcome))
+        if not self._is_due:
+            self._is_due = True
+            try:
+                self._loop.call_soon_threadsafe(self._settle)
+            except RuntimeError:
+                return  # the loop has closed: the process is ending
+
+    def lead(self, lead: Lead) -> None:
+        """Have a thread lead. Called from any thread."""
+        if threading.get_ident() == self._loop_thread:
+            # Not before all that has come at this moment is queued: it rides along.
+            self._loop.call_soon(self._leaders.post, lead)
+        else:
+            self._leaders.post(lead)
+
+    def _settle(self) -> None:
+        self._is_due = False  # before it looks: what comes from now on calls again
+        while self._settled:
+            future, outcome = self._settled.popleft()
+            if future.done():
+                continue  # its request was cancelled at the end of the drain
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+
+class _Waiting(Generic[Outcome]):
+    """What waits on the loop (`store.together.Waiter`)."""
+
+    __slots__ = ("_future", "_hot")
+
+    def __init__(self, hot: Hot, future: asyncio.Future[Outcome]) -> None:
+        self._hot = hot
+        self._future = future
+
+    def settle(self, outcome: Outcome | BaseException) -> None:
+        self._hot.bring(self._future, outcome)
+
+    def lead(self, lead: Lead) -> None:
+        self._hot.lead(lead)
+
+
+def _give_up(
+    ticket: Ticket[Any, Any], future: asyncio.Future[Any], why: Callable[[], BaseException]
+) -> None:
+    if ticket.withdraw() and not future.done():
+        future.set_exception(why())
+
+
+def _too_late() -> Overloaded:
+    return Overloaded("Too many requests of this kind are waiting for the database.")
