@@ -12,6 +12,8 @@ VARIABLE = "TEST_FAULT"
 RECORD_AFTER_EFFECT = "record-after-effect"
 RECORD_BEFORE_EFFECT = "record-before-effect"
 VERSION_BY_VALUE = "version-by-value"
+ACKNOWLEDGED_EARLY = "acknowledged-early"
+ERRORS_MIXED_UP = "errors-mixed-up"
 _HERE = Path(__file__).parent
 
 

@@ -16,8 +16,10 @@ from demijohn.documents.change import Outcome, PlanOf, change
 from demijohn.documents.idempotency import Keyed, find_record, is_decided
 from demijohn.documents.records import COLLECTION, Told
 from demijohn.errors import DuplicateKey, Problem
+from demijohn.store import together
 from demijohn.store.documents import Store
 from tests.support import faults
+from tests.support.faults import group_commit
 
 GAP = 0.15
 """Seconds."""
@@ -29,6 +31,8 @@ def put_in(fault: str) -> None:
         faults.RECORD_AFTER_EFFECT: _put_in_record_after_effect,
         faults.RECORD_BEFORE_EFFECT: _put_in_record_before_effect,
         faults.VERSION_BY_VALUE: _put_in_version_by_value,
+        faults.ACKNOWLEDGED_EARLY: _put_in_acknowledged_early,
+        faults.ERRORS_MIXED_UP: _put_in_errors_mixed_up,
     }[fault]()
 
 
@@ -48,6 +52,14 @@ def _put_in_record_before_effect() -> None:
 def _put_in_version_by_value() -> None:
     right = versions.digest
     versions.digest = lambda document: right(repr(_valued(bson.decode(document))).encode())
+
+
+def _put_in_acknowledged_early() -> None:
+    together.Together = group_commit.Early  # type: ignore[misc]
+
+
+def _put_in_errors_mixed_up() -> None:
+    together.Together = group_commit.MixedUp  # type: ignore[misc]
 
 
 def _effect_then_record(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:

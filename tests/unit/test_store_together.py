@@ -1,0 +1,162 @@
+"""Calls of one kind that come at the same time are carried out in one, and none is told too early.
+
+`Machine` (tests/support/together_machine.py) tries the orders of steps, `Crowd` (together_crowd.py)
+all at one time; the queues that they must find out are in tests/support/faults/group_commit.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from demijohn.errors import Overloaded
+from demijohn.store.together import Bounds, Queues, Together
+from tests.support.faults import group_commit as broken
+from tests.support.processes import wait_until
+from tests.support.together_crowd import Crowd
+from tests.support.together_machine import Found, Machine
+
+STEPS = settings(
+    max_examples=100, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
+)
+MANY_STEPS = settings(STEPS, max_examples=5_000)
+FIND = settings(STEPS, phases=[Phase.generate], database=None, derandomize=True, max_examples=300)
+"""For the controls: the first fault will do, and is the same each time."""
+WELL = {"good": staticmethod(lambda piece: ("done", piece))}
+"""How `Machine` has a call end well."""
+
+
+@pytest.mark.parametrize("size", [STEPS, pytest.param(MANY_STEPS, marks=pytest.mark.soak)])
+def test_whatever_comes_in_whichever_order(size: settings) -> None:
+    """Each waiter gets its own outcome, once, after its call; all bounds and orders hold."""
+    run_state_machine_as_test(Machine, settings=size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends", "finding"),
+    [
+        (type("Early", (broken.Early,), WELL), ["well"], "early"),
+        (broken.MixedUp, ["well"], "not its own"),
+        (broken.MixedUp, ["half"], "not its own"),
+        (broken.Mortal, ["well", "exit"], "never|leader raised"),
+        (broken.Yielding, ["well"], "taken back|withdrawal"),
+        (broken.Unfair, ["well"], "order"),
+        (broken.Greedy, ["well"], "bounds"),
+        (broken.Sharing, ["unknown"], "shared"),
+        (broken.Spacious, ["well"], "taken without room"),
+    ],
+)
+def test_a_queue_with_one_thing_wrong_is_found(
+    kind: type[Together[Any, Any]], ends: list[str], finding: str
+) -> None:
+    """The control: each of these breaks one promise, and that is what is found."""
+    machine = type(kind.__name__, (Machine,), {"kind": kind, "ends": ends, "long": 1.0})
+    with pytest.raises(Found, match=f"^({finding})"):
+        run_state_machine_as_test(machine, settings=FIND)
+
+
+CROWDS = [
+    Bounds(4, 20, 8, 60, patience=30),
+    Bounds(1_000, 10_000, 1_000, 10_000, patience=30),
+    Bounds(3, 15, 1_000, 10_000, patience=30, leaders=3),
+]
+
+
+@pytest.mark.parametrize("bounds", CROWDS)
+@pytest.mark.parametrize("pieces", [15, pytest.param(2_000, marks=pytest.mark.soak)])
+def test_a_crowd(bounds: Bounds, pieces: int) -> None:
+    """Threads and coroutines at the same time: to each its own, and some ride together."""
+    referee = Crowd(Together, bounds, seed=pieces).play(pieces)
+    assert referee.faults == {}
+    assert max(referee.sizes) > 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "finding"),
+    [
+        (broken.Early, "early"),
+        (broken.MixedUp, "not its own"),
+        (broken.Sharing, "shared"),
+        (broken.Greedy, "bounds"),
+    ],
+)
+def test_a_crowd_finds_what_is_wrong(kind: type[Together[Any, Any]], finding: str) -> None:
+    """The control: in a crowd each of these shows, whoever meets whom."""
+    assert finding in Crowd(kind, CROWDS[0], seed=1).play(15).faults
+
+
+class _Held:
+    """A queue whose calls wait until they are let go; what they carried out."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.go = threading.Event()
+        self.calls: list[list[str]] = []
+        self.together: Together[str, str] = Together(self._carry_out, len, bounds)
+
+    def _carry_out(self, items: Sequence[str]) -> list[str]:
+        self.calls.append(list(items))
+        assert self.go.wait(60)
+        return [item.upper() for item in items]
+
+
+def test_who_waits_for_too_long_is_refused_and_nothing_is_done() -> None:
+    """Nobody takes the item within the patience: Overloaded, and it never is carried out."""
+    held = _Held(Bounds(10, 100, 10, 100, patience=0.05))
+    with ThreadPoolExecutor(1) as threads:
+        leader = threads.submit(held.together.run, "a")
+        wait_until(lambda: held.calls, "the first is carried out")
+        with pytest.raises(Overloaded):
+            held.together.run("b")
+        assert held.together.waiting == 0
+        held.go.set()
+        assert leader.result() == "A"
+    assert held.together.run("c") == "C"
+    assert held.calls == [["a"], ["c"]]
+
+
+def test_who_was_taken_waits_for_the_end() -> None:
+    """Once it is taken, patience is over: only its call can say what became of it."""
+    held = _Held(Bounds(10, 100, 10, 100, patience=1))
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(held.together.run, "a")
+        wait_until(lambda: held.calls, "the first is carried out")
+        others = [threads.submit(held.together.run, item) for item in "bc"]
+        wait_until(lambda: held.together.waiting == 2, "the others wait")
+        release, held.go = held.go, threading.Event()
+        release.set()
+        wait_until(lambda: len(held.calls) == 2, "the others are carried out")
+        threading.Event().wait(1.3)
+        assert not any(each.done() for each in others)
+        held.go.set()
+        assert [each.result() for each in (first, *others)] == ["A", "B", "C"]
+    assert sorted(held.calls[1]) == ["b", "c"]
+
+
+def test_a_call_that_does_not_answer_for_each_is_a_defect() -> None:
+    """Nobody is told another's outcome, or nothing: all of the call get the same refusal."""
+    together: Together[str, str] = Together(lambda _: [], len, Bounds(10, 100, 10, 100, patience=1))
+    for _ in range(2):
+        with pytest.raises(AssertionError):
+            together.run("a")
+
+
+def test_what_is_of_one_name_rides_together() -> None:
+    """Each name has a queue of its own; many names do not take memory for ever."""
+    carried: list[tuple[str, list[str]]] = []
+
+    def carry_out(name: str, items: Sequence[str]) -> list[str]:
+        carried.append((name, list(items)))
+        return [name + item for item in items]
+
+    queues: Queues[str, str] = Queues(carry_out, len, Bounds(10, 100, 10, 100, patience=1))
+    assert queues.of("a") is queues.of("a") is not queues.of("b")
+    names = [f"n{number}" for number in range(3_000)]
+    assert [queues.of(name).run("x") for name in names] == [f"{name}x" for name in names]
+    assert carried == [(name, ["x"]) for name in names]
+    assert len(queues._of) < 3_000
