@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from demijohn.errors import BadParameter, Fault, InvalidDocument
-from demijohn.formats.bson_values import Value, elements
+from demijohn.formats.bson_values import Value, first_member
 from demijohn.formats.id_values import new_id_refusal
 from demijohn.patches.given import same_plain
 
 
 def id_of(document: bytes) -> Value:
     """The `_id` of a stored document, which MongoDB keeps in the first place."""
-    return next(value for name, value in elements(document) if name == "_id")
+    found = first_member(document, "_id")
+    assert found is not None
+    return found
 
 
 def check_same_id(given: Value | None, document_id: Value) -> None:

@@ -12,6 +12,7 @@ from demijohn.edge.context import Admission, Context
 from demijohn.settings import Settings
 from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import METHODS, Metrics
+from demijohn.telemetry.request_log import RequestLog
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 NO_ROUTE = "none"
@@ -36,7 +37,7 @@ class Entrance:
         """Take the settings, for the guard, and the metrics to count in."""
         self._open = settings.auth == "open"
         self._metrics = metrics
-        self._log = structlog.get_logger()
+        self.log = RequestLog(settings)
 
     def context(self, method: str, path: str, admission: Admission) -> Context:
         """Begin a request: its identity and its clock."""
@@ -66,32 +67,32 @@ class Entrance:
         """Count and log a request that has ended."""
         seconds = time.monotonic() - context.began
         method = context.method if context.method in METHODS else "OTHER"
-        self._metrics.requests.labels(outcome.route, method, outcome.status).inc()
-        self._metrics.seconds.labels(outcome.route, method).observe(seconds)
+        self._metrics.answered(outcome.route, method, outcome.status, seconds)
         if outcome.problem:
             self._metrics.problems.labels(outcome.problem).inc()
         if outcome.cut:
             self._metrics.cut.inc()
-        say = self._log.debug if context.path in PROBES else self._log.info
-        say(
-            "request",
-            method=context.method,
-            path=context.path,
-            route=outcome.route,
-            status=outcome.status,
-            ms=round(seconds * 1000, 2),
-            bytes=outcome.size,
-            peer=context.peer,
-            request_id=context.trace.request_id,
-            trace_id=context.trace.trace_id,
-            span_id=context.trace.span_id,
-            **({"problem": outcome.problem} if outcome.problem else {}),
-            **({"cut": True} if outcome.cut else {}),
-        )
+        fields = {
+            "method": context.method,
+            "path": context.path,
+            "route": outcome.route,
+            "status": outcome.status,
+            "ms": round(seconds * 1000, 2),
+            "bytes": outcome.size,
+            "peer": context.peer,
+            "request_id": context.trace.request_id,
+            "trace_id": context.trace.trace_id,
+            "span_id": context.trace.span_id,
+        }
+        if outcome.problem:
+            fields["problem"] = outcome.problem
+        if outcome.cut:
+            fields["cut"] = True
+        self.log.write(fields, is_probe=context.path in PROBES)
 
     def defect(self, context: Context, error: BaseException) -> None:
         """Log an exception that nobody foresaw, with its traceback."""
-        self._log.error(
+        structlog.get_logger().error(
             "defect",
             method=context.method,
             path=context.path,

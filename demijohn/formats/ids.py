@@ -38,6 +38,8 @@ class Unaddressable(ValueError):
 
 def to_segment(document_id: Value) -> str:
     """The percent-encoded path segment of an id. Raises Unaddressable, InternalError."""
+    if document_id.kind == OBJECT_ID:
+        return document_id.payload.hex()
     refusal = id_refusal(document_id)
     if refusal is not None:
         raise Unaddressable(refusal)
@@ -64,8 +66,6 @@ def from_segment(segment: str) -> Value:
 
 
 def _spell(document_id: Value) -> str:
-    if document_id.kind == OBJECT_ID:
-        return document_id.payload.hex()
     if document_id.kind == STRING:
         text = document_id.payload[LENGTH.size : -1].decode("utf-8", "replace")
         if not _misleads(text):

@@ -60,10 +60,10 @@ class Draft:
 
     def under(self, document_id: Value) -> bytes:
         """The document as it is stored: `_id` first. Raises TooLarge past MongoDB's 16 MiB."""
-        head = encode({"_id": document_id})
-        size = len(head) + len(self.fields) - LENGTH.size - 1
+        member = b"%c_id\0%b" % (document_id.kind, document_id.payload)
+        size = len(member) + len(self.fields)
         check_size(size)
-        return LENGTH.pack(size) + head[LENGTH.size : -1] + self.fields[LENGTH.size :]
+        return LENGTH.pack(size) + member + self.fields[LENGTH.size :]
 
 
 def read_draft(body: bytes, *, extended: bool) -> Draft:

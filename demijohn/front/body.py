@@ -53,17 +53,20 @@ class BodyReader:
         self._timeout = settings.body_timeout
         self._rate = int(settings.body_min_rate)
 
-    async def read(self, receive: Receive, length: int | None, *, is_here: bool) -> bytes:
-        """The whole body. `length` is what Content-Length said, None where it said nothing.
+    def hold(self, body: bytes) -> bytes:
+        """A body that has come whole, held as `read` does. Raises TooLarge, Overloaded."""
+        self._take(len(body), 0)
+        return body
 
-        `is_here` says that all of it has come with the head, so that there is nothing to wait for.
+    async def read(self, receive: Receive, length: int | None) -> bytes:
+        """The whole body. `length` is what Content-Length said, None where it said nothing.
 
         What is returned stays in `held` until the caller gives it back; what is not returned is
         given back here. Raises TooLarge, BodyTimeout, IncompleteBody, Overloaded.
         """
         if length is not None and length > self._max_body:
             raise self._too_large()
-        message = await (_connected(receive) if is_here else self._next(receive, self._timeout))
+        message = await self._next(receive, self._timeout)
         body: bytes = message["body"]
         self._take(len(body), 0)
         if not message["more_body"]:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
 from demijohn.front.protocol import Connection
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,6 +27,7 @@ class Exchange:
         self.status = 0
         self.size = 0
         self._send = send
+        self._cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]
         self._stall_timeout = stall_timeout
 
     async def start(self, status: int, headers: Headers, *, close: bool) -> None:
@@ -34,6 +37,35 @@ class Exchange:
             encoded.append((b"connection", b"close"))
         self.status = status
         await self._say({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> None:
+        """Send an answer whose headers tell its length, in one piece.
+
+        It is what `start` and `part` do in two, each of which wakes the kernel and the client.
+        """
+        if self.connection.flow.write_paused:
+            await self._drain()
+        self.status = status
+        self.size = len(body)
+        if not self._cycle.disconnected:
+            self._finish(status, [_line(name, value) for name, value in headers], body, close)
+
+    def _finish(self, status: int, lines: list[bytes], body: bytes, close: bool) -> None:  # noqa: FBT001
+        """As uvicorn's `send` does it. Raises ValueError where a line has a break inside."""
+        cycle = self._cycle
+        head = b"".join(lines)
+        if not head.count(b"\r") == head.count(b"\n") == len(lines):
+            raise ValueError("a header of an answer has a line break inside")
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.keep_alive = cycle.keep_alive and not close
+        default = b"".join(b"%b: %b\r\n" % header for header in cycle.default_headers)
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.transport.write(b"".join((STATUS_LINE[status], default, head, end, body)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
 
     async def part(self, body: bytes, *, more: bool) -> None:
         """Send a part of the body. Raises ClientGone.
@@ -48,18 +80,25 @@ class Exchange:
     async def _say(self, message: dict[str, Any]) -> None:
         """Send once the client has read enough of what was sent before."""
         if self.connection.flow.write_paused:
-            try:
-                async with asyncio.timeout(self._stall_timeout):
-                    await self.connection.flow.drain()
-            except TimeoutError:
-                raise ClientGone from None
-            if self.connection.is_gone():
-                raise ClientGone
+            await self._drain()
         await self._send(message)
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await self.connection.flow.drain()
+        except TimeoutError:
+            raise ClientGone from None
+        if self.connection.is_gone():
+            raise ClientGone
 
     def cut(self) -> None:
         """End the connection without ending the answer."""
         self.connection.abort()
+
+
+def _line(name: str, value: str) -> bytes:
+    return f"{name.lower()}: {value}\r\n".encode("latin-1", "replace")
 
 
 def _value(text: str) -> bytes:

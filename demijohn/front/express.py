@@ -68,7 +68,9 @@ class Express:
         self._configurations = means.configurations
         self._room = means.room
         self._hot = hot
-        self._served = metrics.express
+        self._served = {
+            route: metrics.express.labels(route) for route in (GUIDE, DOCUMENTS, DOCUMENT)
+        }
 
     async def answer(self, scope: dict[str, Any], body: bytes, context: Context) -> Answer | None:
         """The answer; None where the full path has to give it. Raises ClientGone."""
@@ -82,7 +84,7 @@ class Express:
             told = Told(reply.status, reply.headers, reply.body, reply.problem)
         if told is None:
             return None
-        self._served.labels(line.route).inc()
+        self._served[line.route].inc()
         return Answer(
             told.status, list(told.headers), told.body or b"", None, line.route, told.problem
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,9 +231,15 @@ class Connection(HttpToolsProtocol):
         """Seconds since the connection was accepted."""
         return time.monotonic() - self._opened
 
-    def has_whole_body(self) -> bool:
-        """Whether the newest request's body has arrived to its end."""
-        return not self.cycle.more_body and not self.cycle.disconnected
+    def take_body(self, scope: Mapping[str, Any]) -> bytes | None:
+        """The body of the request of that scope, where all of it has come by now, once."""
+        cycle = self.cycle
+        is_here = cycle.scope is scope and not (cycle.more_body or cycle.disconnected)
+        if not is_here or cycle.waiting_for_100_continue:
+            return None
+        body = bytes(cycle.body)
+        cycle.body = bytearray()
+        return body
 
     def has_ended(self) -> bool:
         """Whether the client has closed its side: what has not come by now never will."""

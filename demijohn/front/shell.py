@@ -33,7 +33,7 @@ from demijohn.front.express import Express
 from demijohn.front.feed import Feeds, Following
 from demijohn.front.gate import Gate
 from demijohn.front.parts import Parts
-from demijohn.front.protocol import CONNECTION
+from demijohn.front.protocol import CONNECTION, Connection
 from demijohn.front.upload import Uploads, is_upload
 
 Scope = dict[str, Any]
@@ -184,15 +184,18 @@ class Shell:
         if not request.has_body:
             return b""
         length = request.headers.get(b"content-length")
-        connection = request.scope[CONNECTION]
+        connection: Connection = request.scope[CONNECTION]
+        whole = connection.take_body(request.scope)
+        if whole is not None:
+            request.body_is_read = True
+            return self._bodies.hold(whole)
 
         async def receive() -> Any:  # noqa: ANN401 — an ASGI message
             message = await request.receive()
             is_cut = message.get("more_body", False) and connection.has_ended()
             return {"type": "http.disconnect"} if is_cut else message
 
-        is_here = connection.has_whole_body()
-        body = await self._bodies.read(receive, int(length) if length else None, is_here=is_here)
+        body = await self._bodies.read(receive, int(length) if length else None)
         request.body_is_read = True
         return body
 
@@ -205,11 +208,15 @@ class Shell:
             name.lower() == "content-length" for name, _ in headers
         ):
             headers.append(("Content-Length", str(len(reply.body))))
+        close = unread or self._must_close(exchange)
+        body = b"" if request.context.method == "HEAD" else reply.body
         cut = True
         try:
-            await exchange.start(reply.status, headers, close=unread or self._must_close(exchange))
-            body = b"" if request.context.method == "HEAD" else reply.body
-            await exchange.part(body, more=unread)
+            if unread:
+                await exchange.start(reply.status, headers, close=close)
+                await exchange.part(body, more=True)
+            else:
+                await exchange.whole(reply.status, headers, body, close=close)
             cut = False
         finally:
             self._record(request.context, exchange, route, reply.problem, cut=cut)

@@ -21,7 +21,7 @@ STDERR = 2
 
 def configure(settings: Settings) -> None:
     """Set up structlog for this process, by `log_format` and `log_level`."""
-    text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    text = is_text(settings)
     structlog.configure(
         processors=_text() if text else _json(),
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -38,12 +38,22 @@ def configure(settings: Settings) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
 
 
+def is_text(settings: Settings) -> bool:
+    """Whether lines are text for a person."""
+    return settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+
+
+def write(lines: bytes) -> None:
+    """Write to standard error; a reader that is gone or a full disk stops no service."""
+    with contextlib.suppress(OSError):
+        os.write(STDERR, lines)
+
+
 class _Stderr:
-    """Standard error, a line a call; a reader that is gone or a full disk stops no service."""
+    """Standard error, a line a call."""
 
     def write(self, line: bytes | str) -> None:
-        with contextlib.suppress(OSError):
-            os.write(STDERR, line.encode("utf-8", "replace") if isinstance(line, str) else line)
+        write(line.encode("utf-8", "replace") if isinstance(line, str) else line)
 
     def flush(self) -> None:
         """Nothing is held back."""

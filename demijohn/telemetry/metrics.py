@@ -34,6 +34,7 @@ class Metrics:
     def __init__(self) -> None:
         """Register every metric in a registry of this object's own."""
         self.registry = CollectorRegistry()
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._register_requests()
         self._register_database()
         build = self._gauge("build_info", "1, with the version as its label.", "livemax", "version")
@@ -114,6 +115,17 @@ class Metrics:
     def _gauge(self, name: str, what: str, mode: Mode = "livesum", *labels: str) -> Gauge:
         """A gauge that adds up the worker processes by `mode`, those that live only."""
         return Gauge(PREFIX + name, what, labels, registry=self.registry, multiprocess_mode=mode)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request, and the seconds that it took."""
+        known = self._of_requests.get((route, method, status))
+        if known is None:
+            # Looking a series up by its labels costs more than counting in it.
+            counter = self.requests.labels(route, method, status)
+            known = counter, self.seconds.labels(route, method)
+            self._of_requests[route, method, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, every worker process added up."""

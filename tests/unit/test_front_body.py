@@ -21,7 +21,7 @@ def _read(reader: BodyReader, size: int) -> int:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"x" * size, "more_body": False}
 
-    return len(asyncio.run(reader.read(receive, size, is_here=True)))
+    return len(asyncio.run(reader.read(receive, size)))
 
 
 def _reader(held: int) -> BodyReader:
