@@ -15,8 +15,6 @@ from demijohn.store.together import Bounds, Queues, Ticket, Waiter
 MOST_IN_BATCH = 256
 ID_BYTES = 12
 MOST_WAITING = 10_000
-LEADERS = 1
-"""Questions at one time for each collection."""
 
 
 class Unread(Enum):
@@ -41,7 +39,6 @@ class Finds:
             MOST_WAITING,
             MOST_WAITING * ID_BYTES,
             patience,
-            LEADERS,
         )
         self._queues: Queues[bytes, Found] = Queues(self._carry_out, len, bounds)
 

@@ -23,8 +23,6 @@ MOST_IN_BATCH = 1_000
 """Items in one command: single documents, or batches of an upload."""
 MOST_WAITING = 10_000
 MOST_WAITING_BYTES = 32 * MIB
-LEADERS = 1
-"""Commands at one time for each collection."""
 
 Problems = dict[int, Problem]
 """What speaks against documents, by their place; the others are acknowledged."""
@@ -41,9 +39,7 @@ class Inserts:
         `observe` is told how many documents each command had.
         """
         self._single = single
-        bounds = Bounds(
-            MOST_IN_BATCH, LARGEST_BATCH, MOST_WAITING, MOST_WAITING_BYTES, patience, LEADERS
-        )
+        bounds = Bounds(MOST_IN_BATCH, LARGEST_BATCH, MOST_WAITING, MOST_WAITING_BYTES, patience)
         self._observe = observe
         self._queues: Queues[Item, Problems] = Queues(self._carry_out, _size, bounds)
 

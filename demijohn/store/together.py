@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ class Bounds:
     """Of what nobody has taken yet."""
     patience: float
     """Seconds that an item waits for someone to take it."""
-    leaders: int = 1
+    slow: float = 0.1
+    """Seconds after which another call may begin beside one."""
+    most_calls: int = 4
     """Calls at one time."""
 
 
@@ -109,6 +112,8 @@ class Together(Generic[Item, Outcome]):
         self._queue: deque[Ticket[Item, Outcome]] = deque()
         self._waiting_bytes = 0
         self._leaders = 0
+        self._began = 0.0
+        """When the latest call began."""
 
     @property
     def waiting(self) -> int:
@@ -139,7 +144,7 @@ class Together(Generic[Item, Outcome]):
         """
         ticket = Ticket(item, self._size(item), waiter, self._withdraw)
         with self._lock:
-            leads = self._leaders < self._bounds.leaders
+            leads = self._may_lead()
             if leads:
                 self._leaders += 1
                 ticket.is_taken = True
@@ -150,6 +155,13 @@ class Together(Generic[Item, Outcome]):
         if leads:
             self._let_lead(ticket)
         return ticket
+
+    def _may_lead(self) -> bool:
+        """One call at a time has the most in it; but what makes one slow need not slow down all."""
+        if self._leaders == 0:
+            return True
+        is_slow = time.monotonic() - self._began > self._bounds.slow
+        return is_slow and self._leaders < self._bounds.most_calls
 
     def _require_room(self, size: int) -> None:
         bounds = self._bounds
@@ -174,6 +186,7 @@ class Together(Generic[Item, Outcome]):
     def _take(self, first: Ticket[Item, Outcome]) -> list[Ticket[Item, Outcome]]:
         batch, size = [first], first.size
         with self._lock:
+            self._began = time.monotonic()
             while self._queue and len(batch) < self._bounds.most_items:
                 if size + self._queue[0].size > self._bounds.most_bytes:
                     break
