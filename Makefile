@@ -59,7 +59,7 @@ soak: dev ## The same promises at the sizes that are reported
 soak-cluster: cluster ## The drills at the sizes that are reported, on a real Kubernetes
 	@tests/cluster/run.sh soak tests/cluster
 
-bench: ## Measure beside the guide's own code; prints a table
+bench: ## Measure beside the guide's code and its peers; prints tables (ARGS=--short: the harness alone)
 	@tools/venv.sh bench
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -68,8 +68,10 @@ lock: dev ## Pin the requirements anew after a change of pyproject.toml (UPGRADE
 	@$(LOCK) pyproject.toml --extra embedded -c requirements.txt -o requirements-embedded.txt
 	@$(LOCK) pyproject.toml --group dev -c requirements-embedded.txt -o requirements-dev.txt
 	@$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
+	@for peer in guide eve fastapi; do $(LOCK) --group bench-$$peer -c requirements-dev.txt \
+	    -o tests/bench/peers/$$peer/requirements.txt || exit 1; done
 
 clean: ## Remove .venv, caches and build remains; documents stay
-	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-bench build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 	    .import_linter_cache bench-results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,10 +3,10 @@
 #
 #   run     the pinned requirements, the embedded database, the command `demijohn`
 #   dev     run, and what tests and lint need
-#   bench   dev, and the peers that benchmarks compare with
+#   bench   dev, and .venv-bench/PEER for each peer that benchmarks compare with
 #
-# A second call with nothing changed does nothing: .venv/.ready-LEVEL holds a checksum of all
-# that the environment was made from. PYTHON names the interpreter to use.
+# A second call with nothing changed does nothing: .venv/.ready-LEVEL and .venv-bench/PEER/.ready
+# hold a checksum of all that the environment was made from. PYTHON names the interpreter to use.
 set -eu
 cd "$(dirname "$0")/.."
 level=${1:?run, dev or bench}
@@ -101,6 +101,28 @@ make_bench() {
     install_or_fail -r requirements-bench.txt
 }
 
+make_peer() {
+    # Its own libraries in its own versions; the interpreter is the service's.
+    say "Installing a peer to compare with, once: $1"
+    rm -rf ".venv-bench/$1"
+    .venv/bin/python -m venv --without-pip ".venv-bench/$1"
+    .venv/bin/python -m pip --python ".venv-bench/$1/bin/python" install --quiet --no-input \
+        --disable-pip-version-check --require-hashes -r "$2" >>"$log" 2>&1 || {
+        cat "$log" >&2
+        fail "The installation of $1 failed; see above."
+    }
+}
+
+reach_peers() {
+    for requirements in tests/bench/peers/*/requirements.txt; do
+        peer=$(basename "$(dirname "$requirements")")
+        made_from=$({ pwd; .venv/bin/python --version; cat "$requirements"; } | cksum)
+        [ "$(cat ".venv-bench/$peer/.ready" 2>/dev/null)" = "$made_from" ] && continue
+        make_peer "$peer" "$requirements"
+        say "$made_from" >".venv-bench/$peer/.ready"
+    done
+}
+
 reach() {
     if ! ready "$1"; then
         "make_$1"
@@ -122,7 +144,7 @@ reach run
 case $level in
     run) ;;
     dev) reach dev ;;
-    bench) reach dev; reach bench ;;
+    bench) reach dev; reach bench; reach_peers ;;
     *) fail "tools/venv.sh: run, dev or bench, not $level" ;;
 esac
 tell_without_embedded

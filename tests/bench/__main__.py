@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: the service beside the guide's own code, on one database server.
+"""`python -m tests.bench`: the service beside its floor and its peers, on one database server.
 
 Prints Markdown, and keeps it with all figures as JSON in `bench-results/`. Ends with 1 where a
 document that was acknowledged is not in the database, or where one is there twice.
@@ -6,87 +6,88 @@ document that was acknowledged is not in the database, or where one is there twi
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from tests.bench import listing, report
-from tests.bench.contenders import CONTENDERS, require_peers
-from tests.bench.database import Documents, documents, fastest
-from tests.bench.load import require_wrk
+from tests.bench import peers, report, tables, targets
+from tests.bench.contenders import Contender, require_peers
+from tests.bench.database import documents, fastest
+from tests.bench.entrants import Generator
+from tests.bench.load import by_wrk, require_wrk
 from tests.bench.report import Report
-from tests.bench.rounds import WARM_UP, Plan, all_right, load_all
+from tests.bench.sections import PARTS, SHORT, Size, Stage, chosen
+from tests.bench.threads import by_threads
 
-_LOAD_NOTE = """\
-Medians (least–most) of {rounds} interleaved rounds of {seconds} s, each after {warm_up} s of
-warm-up on an empty collection; one worker process a contender. CPU is user and system time of the
-contender's own processes, not of the database, by the answers given. New documents may exceed the
-acknowledged ones by what was in flight when wrk stopped: {connections} a round.
-"""
-_LISTING_NOTE = """\
-Medians (least–most) of {rounds} interleaved reads. Peak growth is what the first read after the
-start took above rest, over all processes of the contender.
-"""
+_TARGETS_NOTE = (
+    "Medians (least–most) of the rounds' ratios; the median decides. – was not measured.\n"
+)
+_COMMAND = "python -m tests.bench"
 
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--seconds", default=5, show_default=True, type=click.IntRange(1), help="A round's.")
-@click.option("--connections", default=16, show_default=True, type=click.IntRange(1))
-def main(rounds: int, seconds: int, connections: int) -> None:
-    """Measure the service beside the guide's own code."""
+@click.option("--seconds", default=4, show_default=True, type=click.IntRange(1), help="A round's.")
+@click.option("--only", default=",".join(PARTS), show_default=True, help="Parts, by commas.")
+@click.option("--contenders", default="", help="Words of names, by commas: demijohn and these.")
+@click.option("--short", is_flag=True, help="At most 25 s of load: checks the harness alone.")
+def main(rounds: int, seconds: int, only: str, contenders: str, *, short: bool) -> None:
+    """Measure the service beside its floor and its peers."""
+    parts, against = only.split(","), chosen([each for each in contenders.split(",") if each])
+    if unknown := set(parts) - set(PARTS):
+        raise click.ClickException(f"no part {', '.join(unknown)}: {', '.join(PARTS)}")
+    size = SHORT if short else Size(rounds, seconds)
     try:
-        require_wrk()
-        require_peers()
+        generator = _generator(is_short=short)
+        require_peers(against)
     except FileNotFoundError as error:
         raise click.ClickException(str(error)) from None
-    plans = [Plan(each, rounds, seconds) for each in (connections, 1)]
     with tempfile.TemporaryDirectory(prefix="demijohn-bench-") as directory:
-        sys.exit(_measure(Path(directory), plans))
+        sys.exit(_measure(Path(directory), size, parts, against, generator))
 
 
-def _measure(directory: Path, plans: list[Plan]) -> int:
+def _generator(*, is_short: bool) -> Generator:
+    """wrk; without it, only what checks the harness alone can run."""
+    if is_short and shutil.which("wrk") is None:
+        return by_threads
+    require_wrk()
+    return by_wrk
+
+
+def _measure(
+    directory: Path,
+    size: Size,
+    parts: Sequence[str],
+    against: Sequence[Contender],
+    generator: Generator,
+) -> int:
     title, database = fastest(directory)
-    out = Report("bench", report.facts("python -m tests.bench", title))
+    facts = {**report.facts(_COMMAND, title), "load by": generator.__name__, **peers.versions()}
+    out = Report("bench", facts)
     try:
-        with documents(database.start().uri) as kept:
-            right = _load(out, directory, database.uri, kept, plans)
-            _list(out, directory, database.uri, kept, plans[0].rounds)
+        uri = database.start().uri
+        with documents(uri) as kept, ExitStack() as stack:
+            stage = Stage(size, directory, uri, kept, against, generator, stack, out)
+            for part in parts:
+                PARTS[part](stage)
     finally:
         database.stop()
-    click.echo(f"Kept in {out.write()}")
-    return 0 if right else 1
+    _conclude(stage)
+    return 0 if stage.results.are_right() else 1
 
 
-def _load(out: Report, directory: Path, uri: str, kept: Documents, plans: list[Plan]) -> bool:
-    """Whether every count was right."""
-    right = True
-    with ExitStack() as stack:
-        running = [
-            stack.enter_context(each.started(directory / f"load-{number}", uri))
-            for number, each in enumerate(CONTENDERS)
-        ]
-        for plan in plans:
-            found = load_all(running, kept, plan)
-            note = _LOAD_NOTE.format(
-                rounds=plan.rounds,
-                seconds=plan.seconds,
-                warm_up=WARM_UP,
-                connections=plan.connections,
-            )
-            title = f"`POST /data`, connections: {plan.connections}"
-            out.add(title, note, report.loads(found), found)
-            right = right and all(all_right(each) for each in found.values())
-    return right
-
-
-def _list(out: Report, directory: Path, uri: str, kept: Documents, rounds: int) -> None:
-    found = listing.list_all(CONTENDERS, directory, uri, kept, rounds)
-    title = f"`GET /data`, small documents: {listing.SIZE:,}"
-    out.add(title, _LISTING_NOTE.format(rounds=rounds), report.listings(found), found)
+def _conclude(stage: Stage) -> None:
+    """What all parts together say."""
+    results = stage.results
+    stage.out.add(tables.SUMMARY, "Medians.\n", tables.summary(results), [])
+    found = targets.rows(results)
+    stage.out.add(targets.TITLE, _TARGETS_NOTE, targets.verdicts(results), found)
+    click.echo(f"Kept in {stage.out.write()}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,30 @@
-"""What is measured: the service, and the guide's own code under the servers that people use."""
+"""What is measured: the service, its floor, and the peers, each under the server people use."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import urllib3
 
-from tests.bench import guide_app
+from tests.bench.database import durable
 from tests.support.database import free_port
 from tests.support.processes import kill_all, tree, wait_until
-from tests.support.service import clean_environ, serving
+from tests.support.service import ROOT, clean_environ, serving
+
+PEERS = Path(__file__).with_name("peers")
+"""A folder for each peer, with its pinned requirements."""
+# Named, not imported: what they import is in their environments alone.
+_GUIDE_APP, _EVE_APP = "tests.bench.guide_app", "tests.bench.eve_app"
+_FASTAPI_APP, _FLOOR_APP = "tests.bench.fastapi_app", "tests.bench.floor"
+_ENVIRONMENTS = ROOT / ".venv-bench"
+_NOTHING = "000000000000000000000000"
+"""An id that no document has where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +43,83 @@ class Contender:
 
     name: str
     run: Callable[[Path, str], Iterator[tuple[str, int]]]
+    peer: str | None = None
+    """The environment that it needs; None where this one does."""
+    one: str | None = None
+    """The path of a document without its id; None where it has none."""
+    lists: bool = False
+    """Whether `GET /data` gives the whole collection."""
 
     @contextmanager
     def started(self, directory: Path, uri: str) -> Iterator[Running]:
         """Run it until the end of the block."""
         directory.mkdir(parents=True, exist_ok=True)
-        with contextmanager(self.run)(directory, uri) as (url, pid):
+        with contextmanager(self.run)(directory, durable(uri)) as (url, pid):
             yield Running(self.name, url, pid)
 
 
-def require_peers() -> None:
-    """Raise FileNotFoundError where a peer is not installed beside this interpreter."""
-    if importlib.util.find_spec("gunicorn") is None:
-        raise FileNotFoundError(
-            "gunicorn is not installed: `make bench` does it, from requirements-bench.txt."
-        )
+def require_peers(contenders: Sequence[Contender]) -> None:
+    """Raise FileNotFoundError where a contender's environment is not there."""
+    for peer in {each.peer for each in contenders if each.peer is not None}:
+        if not _python(peer).exists():
+            raise FileNotFoundError(f"{_python(peer)} is not there: `make bench` makes it.")
 
 
-def _ours(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
-    with serving(directory, {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1"}) as service:
+def _python(peer: str) -> Path:
+    return _ENVIRONMENTS / peer / "bin" / "python"
+
+
+def _ours(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tuple[str, int]]:
+    every = {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1", **settings}
+    with serving(directory, every) as service:
         _wait_for(f"{service.url}/readyz", service.process)
         yield service.url, service.process.pid
 
 
 def _flask_run(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
+    # The libraries are pinned to the same versions in both places.
+    python = _python("guide") if _python("guide").exists() else Path(sys.executable)
     port = free_port()
-    program = ["flask", "--app", str(guide_app.__file__), "run", "--port", str(port)]
-    return _guide(program, port, directory, uri)
+    program = ["flask", "--app", _GUIDE_APP, "run", "--port", str(port)]
+    return _peer([python, "-m", *program], port, directory, uri)
 
 
 def _gunicorn(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
     port = free_port()
     program = [
         *("gunicorn", "--worker-class", "gthread", "--workers", "1", "--threads", "16"),
-        *("--bind", f"127.0.0.1:{port}", f"{guide_app.__name__}:app"),
+        *("--bind", f"127.0.0.1:{port}", f"{_GUIDE_APP}:app"),
     ]
-    return _guide(program, port, directory, uri)
+    return _peer([_python("guide"), "-m", *program], port, directory, uri)
 
 
-def _guide(
-    module: Sequence[str], port: int, directory: Path, uri: str
+def _granian(peer: str, module: str, directory: Path, uri: str) -> Iterator[tuple[str, int]]:
+    port = free_port()
+    program = [
+        *("granian", "--interface", "wsgi", "--workers", "1", "--no-access-log"),
+        *("--host", "127.0.0.1", "--port", str(port), f"{module}:app"),
+    ]
+    return _peer([_python(peer), "-m", *program], port, directory, uri)
+
+
+def _uvicorn(
+    python: Path, app: Sequence[str], directory: Path, uri: str
 ) -> Iterator[tuple[str, int]]:
-    """The guide's code under `python -m MODULE…`, with this interpreter and its libraries."""
+    port = free_port()
+    program = [
+        *("uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
+        *("--log-level", "warning", "--host", "127.0.0.1", "--port", str(port), *app),
+    ]
+    return _peer([python, "-m", *program], port, directory, uri)
+
+
+def _peer(
+    command: Sequence[str | Path], port: int, directory: Path, uri: str
+) -> Iterator[tuple[str, int]]:
+    """A peer's command, which listens on `port`."""
     with (directory / "peer.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            command,
             cwd=directory,
             env=clean_environ({"MONGODB_URI": uri, "FLASK_DEBUG": "0"}),
             stdin=subprocess.DEVNULL,
@@ -87,7 +128,7 @@ def _guide(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url, process)
+        _wait_for(f"{url}/data/{_NOTHING}", process)
         yield url, process.pid
     finally:
         kill_all(tree(process.pid))
@@ -102,15 +143,32 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return urllib3.request("GET", url, retries=False, timeout=5).status == 200
+        # What has no documents, or none of this id, is ready all the same when it says so.
+        return urllib3.request("GET", url, retries=False, timeout=5).status in (200, 404)
     except urllib3.exceptions.HTTPError:
         return False
 
 
-OURS = Contender("demijohn serve", _ours)
-GUIDE = Contender("guide, flask run", _flask_run)
-CONTENDERS = (
-    OURS,
-    GUIDE,
-    Contender("guide, gunicorn", _gunicorn),
+_V1 = "/v1/collections/data/documents/"
+OURS = Contender("demijohn", partial(_ours, {}), one=_V1, lists=True)
+FULL_PATH = Contender("demijohn, express off", partial(_ours, {"DEMIJOHN_EXPRESS": "off"}), one=_V1)
+QUIET = Contender("demijohn, log level warning", partial(_ours, {"DEMIJOHN_LOG_LEVEL": "warning"}))
+TWO_WORKERS = Contender("demijohn, two workers", partial(_ours, {"DEMIJOHN_WORKERS": "2"}), one=_V1)
+FLOOR = Contender(
+    "floor",
+    partial(_uvicorn, Path(sys.executable), ("--factory", f"{_FLOOR_APP}:app")),
+    one="/data/",
 )
+GUIDE = Contender("guide, flask run", _flask_run, lists=True)
+GUNICORN = Contender("guide, gunicorn", _gunicorn, "guide", lists=True)
+GRANIAN = Contender("guide, Granian", partial(_granian, "guide", _GUIDE_APP), "guide", lists=True)
+EVE = Contender("Eve, Granian", partial(_granian, "eve", _EVE_APP), "eve", one="/data/", lists=True)
+FASTAPI = Contender(
+    "FastAPI, uvicorn",
+    partial(_uvicorn, _python("fastapi"), (f"{_FASTAPI_APP}:app",)),
+    "fastapi",
+    one="/data/",
+    lists=True,
+)
+CONTENDERS = (OURS, FULL_PATH, FLOOR, GUIDE, GUNICORN, GRANIAN, EVE, FASTAPI)
+"""Those of the tables, the service first: what the others are compared with."""

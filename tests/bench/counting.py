@@ -15,11 +15,14 @@ class Count:
     acknowledged: int
     may_be_more: int
     """Requests whose answer nobody saw, or saw as an error: each may have been kept."""
+    at_once: int | None = None
+    """New documents directly after the last answer; None where nobody looked then."""
 
     @property
     def missing(self) -> int:
-        """Documents that were acknowledged and are not there."""
-        return max(self.acknowledged - self.new, 0)
+        """Documents that were acknowledged and were not there, then or later."""
+        there = self.new if self.at_once is None else min(self.new, self.at_once)
+        return max(self.acknowledged - there, 0)
 
     @property
     def unexplained(self) -> int:
@@ -32,7 +35,11 @@ class Count:
         return self.missing == 0 and self.unexplained == 0
 
 
-def count(before: int, after: int, load: Load) -> Count:
-    """Hold the documents before and after a load against what wrk saw."""
+def count(before: int, after: int, load: Load, at_once: int | None = None) -> Count:
+    """Hold the documents before and after a load against what its clients saw.
+
+    `at_once` are those directly after the last answer, `after` those when no more came.
+    """
     in_flight = load.connections + load.broken + load.refused
-    return Count(after - before, load.acknowledged, in_flight)
+    early = None if at_once is None else at_once - before
+    return Count(after - before, load.acknowledged, in_flight, early)

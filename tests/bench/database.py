@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pymongo
+from bson import ObjectId
 from pymongo.collection import Collection
 
 from tests.support.database import Database
 
 NAME = "SECANTUSD_RS"
 """The environment variable that names the Rust server, where it is not on the PATH."""
+COLLECTION = "data"
+"""The guide's collection, in its database."""
 Documents = Collection[dict[str, object]]
 _BATCH = 5_000
 _SETTLED = 0.25
@@ -46,11 +49,19 @@ def fastest(directory: Path) -> tuple[str, Database]:
 def documents(uri: str) -> Iterator[Documents]:
     """The guide's collection, past any service."""
     with pymongo.MongoClient[dict[str, object]](uri) as client:
-        yield client["flask_db"]["data"]
+        yield client["flask_db"][COLLECTION]
+
+
+def durable(uri: str) -> str:
+    """The URI that every contender is given: the same promise of every acknowledgement."""
+    return f"{uri}&w=majority"
 
 
 def fill(collection: Documents, number: int, first: int = 0) -> None:
-    """Put small documents there: numbers `first` up to `first + number`."""
+    """Put small documents there: numbers `first` up to `first + number`, which are their ids too.
+
+    Each has one `#` and no other, so that what comes out can be counted by it.
+    """
     for start in range(first, first + number, _BATCH):
         end = min(start + _BATCH, first + number)
         collection.insert_many([_small(each) for each in range(start, end)], ordered=False)
@@ -67,8 +78,9 @@ def settled_count(collection: Documents) -> int:
 
 def _small(number: int) -> dict[str, object]:
     return {
+        "_id": ObjectId(f"{number:024x}"),
         "n": number,
-        "name": f"Ada {number}",
+        "name": f"Ada #{number}",
         "born": 1815,
         "fields": ["mathematics", "engines"],
     }

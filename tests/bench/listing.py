@@ -5,18 +5,18 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.contenders import Contender
-from tests.bench.database import Documents, fill
+from tests.bench.contenders import Contender, Running
 from tests.bench.rounds import interleaved
 from tests.bench.usage import Growth
 
-SIZE = 10_000
-"""Documents in the collection."""
+AT_ONCE = 8
+"""Reads at one time, for the second figure of memory."""
 _PART = 65_536
 
 
@@ -32,10 +32,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A contender's reads, and how far the first one raised its memory above rest, in bytes."""
+    """A contender's reads, and how far the first ones raised its memory above rest, in bytes."""
 
     answers: list[Answer]
     growth: int
+    """By the first read after the start."""
+    growth_at_once: int
+    """By `AT_ONCE` reads at one time, above the rest before the first read."""
 
 
 def read_all(url: str) -> Answer:
@@ -51,7 +54,7 @@ def read_all(url: str) -> Answer:
         size = documents = 0
         while part:
             size += len(part)
-            documents += part.count(b"}")  # one to a document: none has another inside
+            documents += part.count(b"#")  # one to a document
             part = response.read1(_PART)
     ended = time.perf_counter()
     connection.close()
@@ -59,26 +62,33 @@ def read_all(url: str) -> Answer:
 
 
 def list_all(
-    contenders: Sequence[Contender], directory: Path, uri: str, documents: Documents, rounds: int
+    contenders: Sequence[Contender], directory: Path, uri: str, size: int, rounds: int
 ) -> dict[str, Listing]:
-    """Have each contender, newly started, answer with the same collection, in turn."""
-    documents.drop()
-    fill(documents, SIZE)
+    """Have each contender, newly started, answer with the `size` documents there are, in turn.
+
+    Raises RuntimeError where one does not give all of them.
+    """
     with ExitStack() as stack:
         running = [
             stack.enter_context(each.started(directory / f"listing-{number}", uri))
             for number, each in enumerate(contenders)
         ]
-        growth = {}
-        for each in running:
-            rest = Growth(each.pid)
-            _require_all(read_all(each.url))
-            growth[each.name] = rest.bytes()
-        reads = interleaved(running, rounds, lambda each: _require_all(read_all(each.url)))
-    return {name: Listing(answers, growth[name]) for name, answers in reads.items()}
+        growth = {each.name: _growth(each, size) for each in running}
+        reads = interleaved(running, rounds, lambda each: _require(each, size))
+    return {name: Listing(answers, *growth[name]) for name, answers in reads.items()}
 
 
-def _require_all(answer: Answer) -> Answer:
-    if answer.documents != SIZE:
-        raise RuntimeError(f"{answer.documents} of {SIZE} documents came")
+def _growth(contender: Running, size: int) -> tuple[int, int]:
+    rest = Growth(contender.pid)
+    _require(contender, size)
+    one = rest.bytes()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda _: _require(contender, size), range(AT_ONCE)))
+    return one, rest.bytes()
+
+
+def _require(contender: Running, size: int) -> Answer:
+    answer = read_all(contender.url)
+    if answer.documents != size:
+        raise RuntimeError(f"{contender.name} gives {answer.documents} of {size} documents")
     return answer

@@ -1,14 +1,36 @@
-"""Load by wrk, a Debian package: `POST /data` on so many connections for so long."""
+"""Load by wrk, a Debian package: the same question on so many connections for so long."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("post.lua")
+SCRIPT = Path(__file__).with_name("load.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked again and again: a `POST` of a small document, or a `GET` of one of many."""
+
+    path: str = "/data"
+    """Of a `GET`, without the document's id at its end."""
+    ids: int = 0
+    """A `GET` of one of the first so many documents that `database.fill` put there; 0: `POST`."""
+    padding: int = 0
+    """Bytes by which the document is larger."""
+    is_keyed: bool = False
+    """Whether each `POST` has an Idempotency-Key of its own."""
+
+    @property
+    def body(self) -> bytes:
+        """The body of a `POST`."""
+        padded = {**small(), "fill": "x" * self.padding} if self.padding else small()
+        return json.dumps(padded, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +54,18 @@ class Load:
 
     @property
     def acknowledged(self) -> int:
-        """Answers that say that a document is kept."""
+        """Answers that say that a document is kept, or what it is."""
         return self.answers - self.refused
 
     @property
     def rate(self) -> float:
         """Acknowledged documents a second."""
         return self.acknowledged / self.seconds
+
+
+def small() -> dict[str, object]:
+    """The document that is inserted."""
+    return {"name": "Ada Lovelace", "born": 1815, "fields": ["mathematics", "engines"]}
 
 
 def require_wrk() -> str:
@@ -49,12 +76,16 @@ def require_wrk() -> str:
     return found
 
 
-def post(url: str, connections: int, seconds: int) -> Load:
-    """Load `/data` of the service at `url`. Raises RuntimeError where wrk fails."""
+def by_wrk(url: str, request: Request, connections: int, seconds: int) -> Load:
+    """Load the service at `url`. Raises RuntimeError where wrk fails."""
+    keys = uuid.uuid4().hex if request.is_keyed else ""
+    method = "GET" if request.ids else "POST"
+    asked = (method, request.path, request.body.decode(), str(request.ids), keys)
     done = subprocess.run(
         [
             *(require_wrk(), "--threads", "1", "--connections", str(connections)),
-            *("--duration", f"{seconds}s", "--script", str(SCRIPT), f"{url}/data"),
+            *("--duration", f"{seconds}s", "--timeout", "30s", "--script", str(SCRIPT)),
+            *(url, "--", *asked),
         ],
         capture_output=True,
         text=True,
@@ -78,3 +109,8 @@ def parse(printed: str, connections: int) -> Load:
         p50_ms=said["p50_us"] / 1e3,
         p99_ms=said["p99_us"] / 1e3,
     )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Of sorted values, of which there is at least one."""
+    return values[min(len(values) * percent // 100, len(values) - 1)]

@@ -17,8 +17,6 @@ from pathlib import Path
 import click
 import psutil
 
-from tests.bench.listing import Listing
-from tests.bench.rounds import Round
 from tests.support.service import ROOT
 
 RESULTS = ROOT / "bench-results"
@@ -54,20 +52,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(_line(row, widths) for row in [every[0], rule, *every[1:]]) + "\n"
 
 
-def loads(results: Mapping[str, Sequence[Round]]) -> str:
-    """The table of `POST /data`; the first contender is what the others are compared with."""
-    ours = next(iter(results.values()))
-    headers = (
-        *("`POST /data`", "a second", "p50 ms", "p99 ms", "CPU µs each"),
-        *("ours ÷ it: rate", "it ÷ ours: CPU", "new / acknowledged", "refused, broken"),
-    )
-    return table(headers, [_load_row(name, rounds, ours) for name, rounds in results.items()])
-
-
-def listings(results: Mapping[str, Listing]) -> str:
-    """The table of the whole collection out."""
-    headers = ("`GET /data`", "total ms", "first byte ms", "MB/s", "peak growth MiB")
-    return table(headers, [_listing_row(name, each) for name, each in results.items()])
+def ratios(ones: Iterable[float], others: Iterable[float]) -> Spread:
+    """What the ones are, divided by the others, round by round."""
+    return spread(one / (other or 1) for one, other in zip(ones, others, strict=True))
 
 
 def facts(command: str, database: str) -> dict[str, str]:
@@ -91,12 +78,14 @@ class Report:
         """Take the name of its files and the facts that it opens with."""
         self._name = name
         self._texts: list[str] = []
-        self._figures: dict[str, object] = {"facts": known}
+        self._tables: dict[str, str] = {}
+        self._figures: dict[str, object] = {"facts": known, "tables": self._tables}
         self._say("".join(f"- {fact}: {value}\n" for fact, value in known.items()))
 
     def add(self, title: str, note: str, content: str, figures: object) -> None:
         """Print a section: its title, what its figures mean, the table; keep the figures too."""
         self._say(f"## {title}\n\n{note}\n{content}")
+        self._tables[title] = content
         self._figures[title] = figures
 
     def write(self) -> Path:
@@ -113,43 +102,6 @@ class Report:
     def _say(self, text: str) -> None:
         click.echo(text)
         self._texts.append(text)
-
-
-def _load_row(name: str, rounds: Sequence[Round], ours: Sequence[Round]) -> list[str]:
-    rate, cpu = spread(each.load.rate for each in rounds), spread(each.cpu_us for each in rounds)
-    new, acknowledged = (
-        sum(each.count.new for each in rounds),
-        sum(each.count.acknowledged for each in rounds),
-    )
-    verdict = "" if all(each.count.is_right for each in rounds) else " WRONG"
-    refused = sum(each.load.refused for each in rounds)
-    broken = sum(each.load.broken + each.load.connect_errors for each in rounds)
-    return [
-        name,
-        rate.text(),
-        spread(each.load.p50_ms for each in rounds).text(1),
-        spread(each.load.p99_ms for each in rounds).text(1),
-        cpu.text(),
-        _ratio(statistics.median(each.load.rate for each in ours), rate.median),
-        _ratio(cpu.median, statistics.median(each.cpu_us for each in ours)),
-        f"{new:,} / {acknowledged:,}{verdict}",
-        f"{refused:,}, {broken:,}",
-    ]
-
-
-def _listing_row(name: str, listing: Listing) -> list[str]:
-    answers = listing.answers
-    return [
-        name,
-        spread(each.total_ms for each in answers).text(),
-        spread(each.first_ms for each in answers).text(1),
-        spread(each.size / each.total_ms / 1e3 for each in answers).text(1),
-        f"{listing.growth / MIB:.1f}",
-    ]
-
-
-def _ratio(one: float, other: float) -> str:
-    return f"{one / other:.2f}" if other else "-"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

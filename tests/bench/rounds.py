@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-import urllib3
-
-from tests.bench.contenders import Running
 from tests.bench.counting import Count, count
 from tests.bench.database import Documents, settled_count
-from tests.bench.load import Load, post
-from tests.bench.usage import cpu_seconds
+from tests.bench.entrants import Entrant
+from tests.bench.load import Load
 
 Result = TypeVar("Result")
-WARM_UP = 1
-"""Seconds of load before each round that nothing is taken from."""
+
+
+class Named(Protocol):
+    """What has a turn."""
+
+    @property
+    def name(self) -> str:
+        """By which its results are known."""
+
+
+AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One contender's turn under load."""
+    """One entrant's turn under load."""
 
     load: Load
     count: Count
     cpu_us: float
-    """CPU time of the contender's own processes for each answer, in microseconds."""
+    """CPU time of the entrant's own processes for each answer, in microseconds."""
+
+
+Rounds = Mapping[str, Sequence[Round]]
+"""All turns, by the entrant's name; the n-th of each are of one round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +46,33 @@ class Plan:
     connections: int
     rounds: int
     seconds: int
+    warm_up: int = 1
+    """Seconds of load before each round that nothing is taken from."""
 
 
 def interleaved(
-    contenders: Sequence[Running], rounds: int, turn: Callable[[Running], Result]
+    entrants: Sequence[AnyNamed], rounds: int, turn: Callable[[AnyNamed], Result]
 ) -> dict[str, list[Result]]:
-    """Give each contender its turn, `rounds` times; the results by name."""
-    results: dict[str, list[Result]] = {each.name: [] for each in contenders}
+    """Give each its turn, `rounds` times; the results by name."""
+    results: dict[str, list[Result]] = {each.name: [] for each in entrants}
     for _ in range(rounds):
-        for each in contenders:
+        for each in entrants:
             results[each.name].append(turn(each))
     return results
 
 
-def load_all(
-    contenders: Sequence[Running], documents: Documents, plan: Plan
+def post_all(
+    entrants: Sequence[Entrant], documents: Documents, plan: Plan
 ) -> dict[str, list[Round]]:
-    """Load each contender in turn with `POST /data`, each time on an empty collection."""
-    return interleaved(contenders, plan.rounds, lambda each: _turn(each, documents, plan))
+    """Have each in turn take documents, each time into an empty collection."""
+    return interleaved(entrants, plan.rounds, lambda each: _post(each, documents, plan))
+
+
+def get_all(
+    entrants: Sequence[Entrant], documents: Documents, plan: Plan
+) -> dict[str, list[Round]]:
+    """Have each in turn give single documents of a collection that is filled already."""
+    return interleaved(entrants, plan.rounds, lambda each: _get(each, documents, plan))
 
 
 def all_right(rounds: Iterable[Round]) -> bool:
@@ -61,22 +80,33 @@ def all_right(rounds: Iterable[Round]) -> bool:
     return all(each.count.is_right for each in rounds)
 
 
-def _turn(contender: Running, documents: Documents, plan: Plan) -> Round:
-    documents.drop()
-    _require_201(contender)
-    post(contender.url, plan.connections, WARM_UP)
-    before, cpu_before = settled_count(documents), cpu_seconds(contender.pid)
-    load = post(contender.url, plan.connections, plan.seconds)
-    cpu = cpu_seconds(contender.pid) - cpu_before
-    return Round(
-        load=load,
-        count=count(before, settled_count(documents), load),
-        cpu_us=cpu * 1e6 / max(load.answers, 1),
-    )
+def _post(entrant: Entrant, documents: Documents, plan: Plan) -> Round:
+    kept = documents.database[entrant.collection]
+    kept.drop()
+    entrant.check()
+    if plan.warm_up:
+        entrant.load(plan.connections, plan.warm_up)
+    before = settled_count(kept)
+    load, cpu = _loaded(entrant, plan)
+    # At once: what is acknowledged is there already, or the acknowledgement came too early.
+    at_once = kept.count_documents({})
+    return Round(load, count(before, settled_count(kept), load, at_once), cpu)
 
 
-def _require_201(contender: Running) -> None:
-    """One document by hand: wrk tells answers apart by 400 and above only."""
-    answer = urllib3.request("POST", f"{contender.url}/data", json={}, retries=False)
-    if answer.status != 201:
-        raise RuntimeError(f"{contender.name} answers {answer.status}: {answer.data!r}")
+def _get(entrant: Entrant, documents: Documents, plan: Plan) -> Round:
+    kept = documents.database[entrant.collection]
+    entrant.check()
+    if plan.warm_up:
+        entrant.load(plan.connections, plan.warm_up)
+    before = kept.count_documents({})
+    load, cpu = _loaded(entrant, plan)
+    if load.refused:
+        raise RuntimeError(f"{entrant.name} does not give {load.refused} documents that it has")
+    return Round(load, Count(kept.count_documents({}) - before, 0, 0), cpu)
+
+
+def _loaded(entrant: Entrant, plan: Plan) -> tuple[Load, float]:
+    """What load brought, and the microseconds of CPU time for each answer."""
+    before = entrant.cpu()
+    load = entrant.load(plan.connections, plan.seconds)
+    return load, (entrant.cpu() - before) * 1e6 / max(load.answers, 1)
