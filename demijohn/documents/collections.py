@@ -119,13 +119,24 @@ class Configurations:
     def known(self, collection: str) -> Configuration | None:
         """The same where nobody has to be asked or waited for; else None. Raises nothing."""
         known = self._known
-        if self._clock() - known.at >= FRESH:
+        if self._clock() - known.at >= STALE:
             return None
         version = known.versions.get(collection)
         if version is None:
             return UNCONFIGURED
         found = self._found.get(collection)
         return None if found is None or found[0] != version else found[1]
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to `refresh`, for those who ask by `known` alone."""
+        return self._clock() - self._known.at >= FRESH
+
+    def refresh(self) -> None:
+        """Look whether anything has changed, where nobody does. It takes its time, in a thread."""
+        if self._looking.acquire(blocking=False):
+            with suppress(Problem):  # then what is known gets old, and nobody goes by it
+                self._look()
 
     def all(self) -> dict[str, Configuration]:
         """Every collection's that is configured. Raises as `of`."""
@@ -172,9 +183,7 @@ class Configurations:
             return known
         if age < STALE:
             # One looks; the others go on, and so does that one where it is told nothing.
-            if self._looking.acquire(blocking=False):
-                with suppress(Problem):
-                    self._look()
+            self.refresh()
             return self._known
         if not self._looking.acquire(timeout=self._patience):
             raise DatabaseUnavailable("How the collection is configured is not known at present.")

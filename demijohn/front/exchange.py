@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from demijohn.front.protocol import Connection
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = Iterable[tuple[str, str]]
+Headers = Sequence[tuple[str, str]]
 
 
 class ClientGone(Exception):
@@ -48,14 +48,11 @@ class Exchange:
         self.status = status
         self.size = len(body)
         if not self._cycle.disconnected:
-            self._finish(status, [_line(name, value) for name, value in headers], body, close)
+            self._finish(status, _head(headers), body, close=close)
 
-    def _finish(self, status: int, lines: list[bytes], body: bytes, close: bool) -> None:  # noqa: FBT001
-        """As uvicorn's `send` does it. Raises ValueError where a line has a break inside."""
+    def _finish(self, status: int, head: bytes, body: bytes, *, close: bool) -> None:
+        """As uvicorn's `send` does it."""
         cycle = self._cycle
-        head = b"".join(lines)
-        if not head.count(b"\r") == head.count(b"\n") == len(lines):
-            raise ValueError("a header of an answer has a line break inside")
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.keep_alive = cycle.keep_alive and not close
@@ -97,8 +94,13 @@ class Exchange:
         self.connection.abort()
 
 
-def _line(name: str, value: str) -> bytes:
-    return f"{name.lower()}: {value}\r\n".encode("latin-1", "replace")
+def _head(headers: Headers) -> bytes:
+    """The lines of a head. Raises ValueError where one has a break inside."""
+    lines = [f"{name.lower()}: {value}\r\n" for name, value in headers]
+    head = "".join(lines).encode("latin-1", "replace")
+    if not head.count(b"\r") == head.count(b"\n") == len(lines):
+        raise ValueError("a header of an answer has a line break inside")
+    return head
 
 
 def _value(text: str) -> bytes:

@@ -85,9 +85,9 @@ class Express:
         if told is None:
             return None
         self._served[line.route].inc()
-        return Answer(
-            told.status, list(told.headers), told.body or b"", None, line.route, told.problem
-        )
+        body = told.body or b""
+        headers = [*told.headers, ("Content-Length", str(len(body)))]
+        return Answer(told.status, headers, body, None, line.route, told.problem)
 
     async def _carry_out(self, line: Line, scope: dict[str, Any], body: bytes) -> Told | None:
         if line.id is not None:
@@ -97,6 +97,8 @@ class Express:
 
     def _insertion(self, collection: str, body: bytes) -> Insertion | None:
         """What is to be inserted; None where there is anything against it, or a schema."""
+        if self._configurations.is_due:
+            self._hot.post(self._configurations.refresh)
         configuration = self._configurations.known(collection)
         if configuration is None or configuration.schema is not None:
             return None

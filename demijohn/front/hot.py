@@ -97,6 +97,10 @@ class Hot:
             except RuntimeError:
                 return  # the loop has closed: the process is ending
 
+    def post(self, work: Callable[[], None]) -> None:
+        """Have a thread of the leaders' do something quick. It raises nothing."""
+        self._leaders.post(work)
+
     def lead(self, lead: Lead) -> None:
         """Have a thread lead. Called from any thread."""
         if threading.get_ident() == self._loop_thread:

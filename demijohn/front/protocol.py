@@ -127,9 +127,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing() or self._refusal is not None:
             return
         self._unset_keepalive_if_required()
-        if self._is_idle() and self._head_timer is None:
-            self._await_head()
-        self._parse_in_turn(self._unparsed + data)
+        self._parse_in_turn(self._unparsed + data if self._unparsed else data)
+        if self._head_timer is None and self._is_idle() and not self.transport.is_closing():
+            self._await_head()  # a head that comes whole needs no timer
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Go on with the answers to a client that has closed its side; without any, close."""

@@ -204,9 +204,7 @@ class Shell:
     ) -> None:
         unread = request.has_body and not request.body_is_read
         headers = [*reply.headers, *self._entrance.headers(request.context)]
-        if reply.status not in BODILESS and not any(
-            name.lower() == "content-length" for name, _ in headers
-        ):
+        if reply.status not in BODILESS and "Content-Length" not in [name for name, _ in headers]:
             headers.append(("Content-Length", str(len(reply.body))))
         close = unread or self._must_close(exchange)
         body = b"" if request.context.method == "HEAD" else reply.body
@@ -317,22 +315,24 @@ def _check_head(request: _Request) -> None:
 
 
 def _admission(scope: Scope, headers: dict[bytes, bytes]) -> Admission:
-    def text(name: bytes) -> str | None:
-        value = headers.get(name)
-        return value.decode("latin-1") if value is not None else None
-
-    def every(name: bytes) -> str | None:
-        """All values of a header that each proxy may add once more."""
-        if name not in headers:
-            return None
-        return ",".join(value.decode("latin-1") for each, value in scope["headers"] if each == name)
-
     client = scope["client"]
     return Admission(
         peer=client[0] if client else None,
-        host=every(b"host"),
-        forwarded=every(b"forwarded"),
-        x_forwarded_for=every(b"x-forwarded-for"),
-        request_id=text(b"x-request-id"),
-        traceparent=text(b"traceparent"),
+        host=_every(b"host", scope, headers),
+        forwarded=_every(b"forwarded", scope, headers),
+        x_forwarded_for=_every(b"x-forwarded-for", scope, headers),
+        request_id=_last(b"x-request-id", headers),
+        traceparent=_last(b"traceparent", headers),
     )
+
+
+def _last(name: bytes, headers: dict[bytes, bytes]) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _every(name: bytes, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    """All values of a header that each proxy may add once more."""
+    if name not in headers:
+        return None
+    return b",".join([value for each, value in scope["headers"] if each == name]).decode("latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -54,6 +55,8 @@ def _serve(
         service.application,
         _means(service),
     )
+    gc.collect()
+    gc.freeze()
     code = run(parts, listener, management, partial(_report, launcher_fd))
     if code != Exit.OK:
         # Some thread still waits for the database, and would be waited for.

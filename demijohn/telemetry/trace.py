@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from dataclasses import dataclass
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -35,7 +35,8 @@ def begin(request_id: str | None, traceparent: str | None) -> Trace:
     The caller's request id is kept if it is sane: 1 to 128 plain characters that can neither
     break a header nor a log line.
     """
-    own = secrets.token_hex(24)
+    # Random, not secret; and seeded anew in a process that was forked.
+    own = f"{random.getrandbits(192):048x}"
     span_id = own[:16]
     kept = request_id if request_id and _SANE_ID.fullmatch(request_id) else own[16:]
     joined = _parse(traceparent) if traceparent else None
