@@ -14,8 +14,8 @@ import urllib3
 
 from tests.bench.database import durable
 from tests.support.database import free_port
-from tests.support.processes import kill_all, tree, wait_until
-from tests.support.service import ROOT, clean_environ, serving
+from tests.support.processes import TimedOutError, kill_all, tree, wait_until
+from tests.support.service import ROOT, Service, clean_environ
 
 PEERS = Path(__file__).with_name("peers")
 """A folder for each peer, with its pinned requirements."""
@@ -71,9 +71,14 @@ def _python(peer: str) -> Path:
 
 def _ours(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tuple[str, int]]:
     every = {"MONGODB_URI": uri, "DEMIJOHN_WORKERS": "1", **settings}
-    with serving(directory, every) as service:
-        _wait_for(f"{service.url}/readyz", service.process)
-        yield service.url, service.process.pid
+    port = free_port()  # one that is known beforehand: a quiet service does not tell it
+    service = Service(directory, every, ["--port", str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{url}/readyz", service.process)
+        yield url, service.process.pid
+    finally:
+        service.kill()
 
 
 def _flask_run(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
@@ -117,7 +122,8 @@ def _peer(
     command: Sequence[str | Path], port: int, directory: Path, uri: str
 ) -> Iterator[tuple[str, int]]:
     """A peer's command, which listens on `port`."""
-    with (directory / "peer.log").open("wb") as log:
+    path = directory / "peer.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=directory,
@@ -128,17 +134,23 @@ def _peer(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{url}/data/{_NOTHING}", process)
+        _wait_for(f"{url}/data/{_NOTHING}", process, path)
         yield url, process.pid
     finally:
         kill_all(tree(process.pid))
         process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    wait_until(lambda: process.poll() is not None or _answers(url), f"{url} answers")
-    if process.poll() is not None:
-        raise RuntimeError(f"what should answer at {url} has ended")
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path | None = None) -> None:
+    """Until it answers. Raises RuntimeError with its log where it does not, or has ended."""
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(url), f"{url} answers")
+        ended = process.poll() is not None
+    except TimedOutError:
+        ended = True
+    if ended:
+        said = log.read_text(encoding="utf-8", errors="replace") if log else ""
+        raise RuntimeError(f"what should answer at {url} does not:\n{said}")
 
 
 def _answers(url: str) -> bool:

@@ -13,7 +13,7 @@ app = Eve(
         "MONGO_URI": os.environ["MONGODB_URI"],
         "MONGO_DBNAME": "flask_db",
         # As everybody's. Eve hands on `w` alone; the server flushes each commit all the same.
-        "MONGO_WRITE_CONCERN": {"w": "majority", "j": True},
+        "MONGO_WRITE_CONCERN": {"w": "majority", "journal": True},
         "DOMAIN": {"data": {"allow_unknown": True, "schema": {}}},
         "RESOURCE_METHODS": ["GET", "POST"],
         "ITEM_METHODS": ["GET"],

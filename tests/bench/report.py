@@ -88,11 +88,11 @@ class Report:
         self._tables[title] = content
         self._figures[title] = figures
 
-    def write(self) -> Path:
-        """Write the files; the path of the Markdown."""
-        RESULTS.mkdir(exist_ok=True)
+    def write(self, directory: Path = RESULTS) -> Path:
+        """Write the files into the directory; the path of the Markdown."""
+        directory.mkdir(parents=True, exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = RESULTS / f"{self._name}-{stamp}.md"
+        path = directory / f"{self._name}-{stamp}.md"
         path.write_text("\n".join(self._texts), encoding="utf-8")
         # The figures are dataclasses inside plain containers.
         plain = json.dumps(self._figures, indent=1, default=asdict)
