@@ -107,9 +107,10 @@ def _granian(peer: str, module: str, directory: Path, uri: str) -> Iterator[tupl
     return _peer([_python(peer), "-m", *program], port, directory, uri)
 
 
-def _uvicorn(
+def under_uvicorn(
     python: Path, app: Sequence[str], directory: Path, uri: str
 ) -> Iterator[tuple[str, int]]:
+    """An ASGI application, named as uvicorn's command takes it; its URL and its process."""
     port = free_port()
     program = [
         *("uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
@@ -168,7 +169,7 @@ QUIET = Contender("demijohn, log level warning", partial(_ours, {"DEMIJOHN_LOG_L
 TWO_WORKERS = Contender("demijohn, two workers", partial(_ours, {"DEMIJOHN_WORKERS": "2"}), one=_V1)
 FLOOR = Contender(
     "floor",
-    partial(_uvicorn, Path(sys.executable), ("--factory", f"{_FLOOR_APP}:app")),
+    partial(under_uvicorn, Path(sys.executable), ("--factory", f"{_FLOOR_APP}:app")),
     one="/data/",
 )
 GUIDE = Contender("guide, flask run", _flask_run, lists=True)
@@ -177,7 +178,7 @@ GRANIAN = Contender("guide, Granian", partial(_granian, "guide", _GUIDE_APP), "g
 EVE = Contender("Eve, Granian", partial(_granian, "eve", _EVE_APP), "eve", one="/data/", lists=True)
 FASTAPI = Contender(
     "FastAPI, uvicorn",
-    partial(_uvicorn, _python("fastapi"), (f"{_FASTAPI_APP}:app",)),
+    partial(under_uvicorn, _python("fastapi"), (f"{_FASTAPI_APP}:app",)),
     "fastapi",
     one="/data/",
     lists=True,

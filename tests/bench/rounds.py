@@ -48,6 +48,8 @@ class Plan:
     seconds: int
     warm_up: int = 1
     """Seconds of load before each round that nothing is taken from."""
+    is_emptied: bool = True
+    """Whether each round begins with an empty collection."""
 
 
 def interleaved(
@@ -64,7 +66,7 @@ def interleaved(
 def post_all(
     entrants: Sequence[Entrant], documents: Documents, plan: Plan
 ) -> dict[str, list[Round]]:
-    """Have each in turn take documents, each time into an empty collection."""
+    """Have each in turn take documents."""
     return interleaved(entrants, plan.rounds, lambda each: _post(each, documents, plan))
 
 
@@ -82,7 +84,8 @@ def all_right(rounds: Iterable[Round]) -> bool:
 
 def _post(entrant: Entrant, documents: Documents, plan: Plan) -> Round:
     kept = documents.database[entrant.collection]
-    kept.drop()
+    if plan.is_emptied:
+        kept.drop()
     entrant.check()
     if plan.warm_up:
         entrant.load(plan.connections, plan.warm_up)
