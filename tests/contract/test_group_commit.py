@@ -35,7 +35,7 @@ from tests.support.database import Database
 from tests.support.processes import wait_until
 from tests.support.stores import own_store
 from tests.support.together import at_once
-from tests.support.together_ride import Ride, ride
+from tests.support.together_ride import Ride, patiently, ride
 
 THINGS = "things"
 DATABASE = "flask_db"
@@ -58,7 +58,7 @@ class Bench:
     @property
     def queue(self) -> Together[Item, Problems]:
         """The queue of `things`."""
-        return self.inserts._queues.of(THINGS)
+        return patiently(self.inserts._queues).of(THINGS)
 
     def ride(self, *items: Sequence[Mapping[str, object]]) -> list[Any]:
         """What becomes of items that are there at the same time."""
@@ -278,7 +278,8 @@ def test_reads_that_ride_together(store: Store, things: Things) -> None:
     assert store.single.insert_many(THINGS, list(stored.values())) == {}
     asked = [ids[at * 7 % 60] for at in range(120)]
 
-    found = ride(Finds(store.single, 30)._queues.of(THINGS), [each.binary for each in asked])
+    queue = patiently(Finds(store.single, 30)._queues).of(THINGS)
+    found = ride(queue, [each.binary for each in asked])
 
     assert found == [stored.get(each) for each in asked]
     assert len(lying_in(things)) == len(stored)
@@ -290,7 +291,7 @@ def test_reads_that_do_not_fit_into_one_answer(store: Store, things: Things) -> 
     stored = {each: bson.encode({"_id": each, "x": b"x" * MIB}) for each in ids[:20]}
     for document in stored.values():
         assert store.single.insert_many(THINGS, [document]) == {}
-    queue = Finds(store.single, 30)._queues.of(THINGS)
+    queue = patiently(Finds(store.single, 30)._queues).of(THINGS)
 
     found = dict(zip(ids, ride(queue, [each.binary for each in ids]), strict=True))
 

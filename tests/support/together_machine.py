@@ -7,6 +7,7 @@ each step it is known what must be queued, carried out and settled. What differs
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from demijohn.errors import DuplicateKey, OutcomeUnknown, Overloaded
 from demijohn.store.together import Bounds, Lead, Ticket, Together
 from tests.support.processes import TimedOutError, wait_until
-from tests.support.together_referee import Piece, Referee
+from tests.support.together_referee import Piece, Referee, calls_at_once
 
 PATIENCE = 60.0
 """Seconds that a thread waits for its turn: longer than any step takes."""
@@ -32,20 +33,14 @@ BOUNDS = st.builds(
     most_waiting=st.integers(1, 6),
     most_waiting_bytes=st.integers(1, 25),
     patience=st.just(PATIENCE),
-    leaders=st.integers(1, 2),
+    slow=st.sampled_from((0, math.inf)),
+    most_calls=st.integers(1, 3),
 )
+"""A call is slow at once, or never: what time does is for other tests."""
 
 
 class Found(AssertionError):
     """A promise was not kept; the words say which."""
-
-
-class Stubborn(Exception):
-    """An exception that cannot be copied."""
-
-    def __init__(self, *, words: str) -> None:
-        """Take the words by name only."""
-        super().__init__(words)
 
 
 def _done(pieces: Sequence[Piece]) -> Ended:
@@ -211,7 +206,7 @@ class Machine(RuleBasedStateMachine):
         return asked, due
 
     def _due(self, size: int) -> str:
-        if self.leaders < self.bounds.leaders:
+        if self.leaders < calls_at_once(self.bounds):
             return "leads"
         waiting = sum(each.piece.size for each in self.queued)
         is_large = bool(self.queued) and waiting + size > self.bounds.most_waiting_bytes

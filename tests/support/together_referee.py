@@ -5,7 +5,8 @@ early          it was settled before the call that had it had returned
 not its own    it was settled with anything but what its call returned, or raised, for it
 twice          it was carried out, or settled, more than once
 taken back     it was carried out though its withdrawal was granted, or it was refused
-order          in a call, or with one leader from call to call, it came before what was sent earlier
+order          in a call, or with one call at a time from call to call, it came before what was sent
+               earlier
 bounds         a call had too many items or bytes, or there were too many calls at one time
 shared         it was settled with an exception that another was settled with too
 never          it was neither settled, nor withdrawn, nor refused
@@ -14,6 +15,7 @@ never          it was neither settled, nor withdrawn, nor refused
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +23,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demijohn.store.together import Bounds
+
+
+def calls_at_once(bounds: Bounds) -> int:
+    """How many calls there may be at one time, where time plays no part: one that is never slow."""
+    return 1 if bounds.slow == math.inf else bounds.most_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +131,12 @@ class Referee:
         size = sum(piece.size for piece in pieces)
         is_large = len(pieces) > 1 and size > self._bounds.most_bytes
         is_many = len(pieces) > self._bounds.most_items
-        is_crowded = self._calls > self._bounds.leaders
+        is_crowded = self._calls > calls_at_once(self._bounds)
         self._note("bounds", pieces, holds=is_large or is_many or is_crowded)
 
     def _hold_to_order(self, pieces: Sequence[Piece]) -> None:
-        # With several leaders a call may begin before another that took its items earlier.
-        latest = self._latest if self._bounds.leaders == 1 else {}
+        # Of several at one time a call may begin before another that took its items earlier.
+        latest = self._latest if calls_at_once(self._bounds) == 1 else {}
         for piece in pieces:
             self._note("order", piece, holds=latest.get(piece.who, -1) > piece.number)
             latest[piece.who] = piece.number
