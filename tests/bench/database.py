@@ -21,6 +21,8 @@ COLLECTION = "data"
 """The guide's collection, in its database."""
 Documents = Collection[dict[str, object]]
 _BATCH = 5_000
+_LARGEST = 16_000_000
+"""Bytes of padding in one batch."""
 _SETTLED = 0.25
 """Seconds without a new document after which no more is expected."""
 
@@ -57,14 +59,17 @@ def durable(uri: str) -> str:
     return f"{uri}&w=majority"
 
 
-def fill(collection: Documents, number: int, first: int = 0) -> None:
+def fill(collection: Documents, number: int, first: int = 0, padding: int = 0) -> None:
     """Put small documents there: numbers `first` up to `first + number`, which are their ids too.
 
-    Each has one `#` and no other, so that what comes out can be counted by it.
+    Each has one `#` and no other, so that what comes out can be counted by it, and so many bytes
+    of padding.
     """
-    for start in range(first, first + number, _BATCH):
-        end = min(start + _BATCH, first + number)
-        collection.insert_many([_small(each) for each in range(start, end)], ordered=False)
+    batch = _BATCH if not padding else max(min(_BATCH, _LARGEST // padding), 1)
+    rest = {"fill": "x" * padding} if padding else {}
+    for start in range(first, first + number, batch):
+        end = min(start + batch, first + number)
+        collection.insert_many([_small(each) | rest for each in range(start, end)], ordered=False)
 
 
 def settled_count(collection: Documents) -> int:

@@ -88,6 +88,10 @@ class Report:
         self._tables[title] = content
         self._figures[title] = figures
 
+    def keep(self, name: str, figures: object) -> None:
+        """Keep figures that no section shows as they are."""
+        self._figures[name] = figures
+
     def write(self, directory: Path = RESULTS) -> Path:
         """Write the files into the directory; the path of the Markdown."""
         directory.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from tests.bench.rounds import Plan, Round, get_all, post_all
 from tests.bench.tables import Results
 from tests.bench.targets import GETS, POSTS
 
+PRICE = "The price of each guarantee"
 USUAL = 16
 """Connections at which the price of guarantees is measured, and the bare driver's threads."""
 _MANY = 64
@@ -172,7 +173,7 @@ def price(stage: Stage) -> None:
     found = stage.post_all(_priced(stage), USUAL)
     stage.results.price = found
     note = _PRICE_NOTE.format(connections=USUAL)
-    stage.out.add("The price of each guarantee", note, tables.prices(found), found)
+    stage.out.add(PRICE, note, tables.prices(found), found)
 
 
 def _priced(stage: Stage) -> list[Entrant]:
