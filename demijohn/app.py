@@ -8,6 +8,7 @@ from flask import Flask
 
 from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
+from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.room import Room
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
@@ -45,7 +46,15 @@ def create_service(settings: Settings) -> Service:
     hub = Hub(store.changes, settings, metrics)
     room = Room()
     services = Services(
-        settings, store, entrance, operations, metrics, configurations, hub, room=room
+        settings,
+        store,
+        entrance,
+        operations,
+        metrics,
+        configurations,
+        hub,
+        KeyedInserts(store, settings.queue_timeout),
+        room=room,
     )
     application = create_application(services)
     return Service(

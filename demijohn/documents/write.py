@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from demijohn.documents.change import Changed, Plan, change
 from demijohn.documents.idempotency import Keyed, once
-from demijohn.documents.insert import Insertion, insert_one, inserted
+from demijohn.documents.insert import Insertion, insert_one
+from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.records import Told
 from demijohn.documents.standalone import insert_once
 from demijohn.store.documents import Store
@@ -17,15 +18,21 @@ from demijohn.store.documents import Store
 Tell = Callable[[Changed], Told]
 
 
-def insert(store: Store, insertion: Insertion, tell: Tell, keyed: Keyed[Changed] | None) -> Told:
+def insert(
+    store: Store,
+    keyed_inserts: KeyedInserts,
+    insertion: Insertion,
+    tell: Tell,
+    keyed: Keyed[Changed] | None,
+) -> Told:
     """Insert a document; its answer, by `tell` or, where the request has a key, the first one's.
 
-    Raises what `insert_one` and `once` raise.
+    Raises what `insert_one` and `once` raise, and Overloaded.
     """
     if keyed is None:
         return tell(insert_one(store, insertion))
     if store.has_transactions:
-        return once(store, keyed, inserted(insertion))
+        return keyed_inserts.insert(keyed, insertion)
     return insert_once(store, keyed, insertion)
 
 

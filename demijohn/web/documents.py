@@ -66,7 +66,8 @@ def insert(services: Services, teller: Teller, body: bytes) -> Response:
     draft = _read_draft(body)
     check = services.configurations.of(teller.collection).check
     new = insertion(teller.collection, draft, services.new_id, check)
-    return respond(services, write.insert(services.store, new, teller.tell, request_))
+    told = write.insert(services.store, services.keyed_inserts, new, teller.tell, request_)
+    return respond(services, told)
 
 
 def read(services: Services, collection: str, segment: str) -> Response:

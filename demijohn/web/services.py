@@ -11,6 +11,7 @@ from flask import request
 
 from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
+from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.room import Room
 from demijohn.edge.context import CONTEXT, Context
 from demijohn.edge.entrance import Entrance
@@ -31,6 +32,7 @@ class Services:
     metrics: Metrics
     configurations: Configurations
     hub: Hub
+    keyed_inserts: KeyedInserts
     new_id: Callable[[], ObjectId] = ObjectId
     room: Room = field(default_factory=Room)
     clock: Callable[[], float] = time.time

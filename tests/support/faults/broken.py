@@ -38,6 +38,7 @@ def put_in(fault: str) -> None:
 
 def _put_in_record_after_effect() -> None:
     idempotency.once = _effect_then_record
+    _put_apart()
 
 
 def _put_in_record_before_effect() -> None:
@@ -47,6 +48,14 @@ def _put_in_record_before_effect() -> None:
         return _record_then_effect(store, keyed, plan) or right(store, keyed, plan)
 
     idempotency.once = once
+    _put_apart()
+
+
+def _put_apart() -> None:
+    """Have every insert with a key carried out by itself, and so by what is broken."""
+    from demijohn.documents import keyed_inserts  # noqa: PLC0415 — it takes what is put in place
+
+    keyed_inserts.MOST_IN_BATCH = 1
 
 
 def _put_in_version_by_value() -> None:
