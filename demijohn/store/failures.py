@@ -236,12 +236,16 @@ def of_each(error: driver.BulkWriteError, count: int, *, writes: bool) -> dict[i
         failure = refused_write(each)
         found[each["index"]] = untaken(failure.code) or translate(failure, writes=writes)
     if details.get("writeConcernErrors"):
-        unsure = OutcomeUnknown("The write was not acknowledged by a majority in time.")
-        found = {at: found.get(at, unsure) for at in range(count)}
+        # Each its own: what several threads raise collects the frames of all of them.
+        found = {at: found.get(at) or _unsure() for at in range(count)}
     conflict = next((each for each in found.values() if isinstance(each, WriteConflict)), None)
     if conflict is not None and not writes:
         raise conflict
     return found
+
+
+def _unsure() -> OutcomeUnknown:
+    return OutcomeUnknown("The write was not acknowledged by a majority in time.")
 
 
 def refused_write(details: Mapping[str, Any]) -> driver.WriteError:
@@ -287,7 +291,7 @@ def _of_answer(error: driver.OperationFailure, *, writes: bool) -> Problem:
     if isinstance(error, driver.DuplicateKeyError):
         return _duplicate(error)
     if isinstance(error, driver.WriteConcernError):
-        return OutcomeUnknown("The write was not acknowledged by a majority in time.")
+        return _unsure()
     if error.code in _TIME_LIMIT or error.timeout:
         return _too_late(writes=writes)
     if error.code in _STEPPING_DOWN | _BROKEN | _NO_SHARD:
