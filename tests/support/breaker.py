@@ -16,6 +16,8 @@ NOT_IN_TIME = {
     "errInfo": {"wtimeout": True},
 }
 """What `mongod` adds to the answer to a write that no majority has confirmed in time."""
+BY_ITSELF, FIRST = b"\0_collections\0", 64
+"""What the service asks for now and then, whoever is there; where its name stands in a command."""
 
 
 class Breaker(Recorder):
@@ -49,6 +51,8 @@ class Breaker(Recorder):
         def pick(data: bytes) -> None:
             self.note(data)
             if self._armed is None or wire.command_of(data).decode() != self._armed[0]:
+                return
+            if BY_ITSELF in data[:FIRST]:
                 return
             _, moment = self._armed
             self.broken += 1
