@@ -1,5 +1,7 @@
 """`python -m tests.bench.plots RESULTS.json`: how cost grows, as SVG, into `docs/performance/`.
 
+`python -m tests.bench.publish` does so too, and shows them on the page.
+
 A file for each thing that grows; in it a row for each question: answers on the left, the CPU time
 of each on the right.
 """
@@ -39,7 +41,7 @@ def render(what: str, points: Sequence[Point]) -> str:
     questions = list(dict.fromkeys(each["question"] for each in points))
     names = list(dict.fromkeys(each["contender"] for each in points))
     sizes = sorted({each["x"] for each in points})
-    width, height = LEFT + 2 * WIDTH + GAP + 20, TOP + len(questions) * ROW
+    width, height = LEFT + 2 * WIDTH + GAP + 36, TOP + len(questions) * ROW
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
         f"<title>{escape(what)}</title><style>{_STYLE}</style>",
@@ -55,6 +57,17 @@ def render(what: str, points: Sequence[Point]) -> str:
             parts += _chart(x, y, sizes, [_line(name, names, some, figure) for name in names])
     parts += _legend(names, LEFT + WIDTH + GAP)
     return "\n".join([*parts, "</svg>", ""])
+
+
+def draw(points: Sequence[Point], out: Path) -> dict[str, Path]:
+    """Write a file for each thing that grew into the directory; the files, by what it was."""
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for what, name in FILES.items():
+        if some := [each for each in points if each["what"] == what]:
+            drawn[what] = out / f"{name}.svg"
+            drawn[what].write_text(render(what, some), encoding="utf-8")
+    return drawn
 
 
 def _line(name: str, names: Sequence[str], points: Sequence[Point], figure: str) -> Line:
@@ -106,13 +119,8 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 @click.option("--out", default=DIRECTORY, type=click.Path(path_type=Path), help="For the files.")
 def main(results: Path, out: Path) -> None:
     """Draw how cost grows."""
-    points = json.loads(results.read_text(encoding="utf-8"))[POINTS]
-    out.mkdir(parents=True, exist_ok=True)
-    for what, name in FILES.items():
-        if some := [each for each in points if each["what"] == what]:
-            path = out / f"{name}.svg"
-            path.write_text(render(what, some), encoding="utf-8")
-            click.echo(path)
+    for path in draw(json.loads(results.read_text(encoding="utf-8"))[POINTS], out).values():
+        click.echo(path)
 
 
 if __name__ == "__main__":

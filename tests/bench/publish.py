@@ -1,6 +1,7 @@
-"""`python -m tests.bench.publish RESULTS.json`: puts a run's tables into `docs/performance.md`.
+"""`python -m tests.bench.publish RESULTS.json…`: puts runs' figures into `docs/performance.md`.
 
-Whatever stands there between the markers is replaced, so that no figure is typed by hand.
+Takes what `python -m tests.bench` and `python -m tests.bench.growth` wrote, and draws the latter's
+plots. Whatever stands on the page between the markers is replaced: no figure is typed by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from tests.bench.growth import POINTS
+from tests.bench.plots import DIRECTORY, draw
 from tests.bench.sections import PRICE
 from tests.bench.tables import SUMMARY
 from tests.bench.targets import TITLE
@@ -36,6 +39,12 @@ def published(page: str, facts: Mapping[str, str], tables: Mapping[str, str]) ->
     return page
 
 
+def pictured(page: str, facts: Mapping[str, str], drawn: Mapping[str, Path]) -> str:
+    """The page with the plots in their place."""
+    images = [f"![Growing: {what}](performance/{path.name})\n" for what, path in drawn.items()]
+    return _replaced(page, "growth", "\n".join([*images, f"{_measured(facts)}\n"]))
+
+
 def _measured(facts: Mapping[str, str]) -> str:
     """One line that says where the figures are from."""
     peers = [text for fact, text in facts.items() if fact.startswith("environment ")]
@@ -55,14 +64,21 @@ def _replaced(page: str, region: str, text: str) -> str:
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def main(results: Path) -> None:
-    """Put a run's tables into the documentation."""
-    known = json.loads(results.read_text(encoding="utf-8"))
-    try:
-        page = published(PAGE.read_text(encoding="utf-8"), known["facts"], known["tables"])
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
+@click.argument(
+    "results", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def main(results: tuple[Path, ...]) -> None:
+    """Put runs' figures into the documentation."""
+    page = PAGE.read_text(encoding="utf-8")
+    for each in results:
+        known = json.loads(each.read_text(encoding="utf-8"))
+        try:
+            if POINTS in known:
+                page = pictured(page, known["facts"], draw(known[POINTS], DIRECTORY))
+            else:
+                page = published(page, known["facts"], known["tables"])
+        except ValueError as error:
+            raise click.ClickException(f"{each}: {error}") from None
     PAGE.write_text(page, encoding="utf-8")
 
 

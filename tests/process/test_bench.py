@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import contenders, tables, targets
+from tests.bench import contenders, plots, publish, sections, tables, targets
 from tests.bench.contenders import FLOOR, GUIDE, OURS, Contender
 from tests.bench.database import documents, fastest, fill
 from tests.bench.entrants import Posted, Read
+from tests.bench.growth import CASES, MEASURES, Point
 from tests.bench.load import Request
 from tests.bench.rounds import Plan, Round, all_right, get_all, post_all
 from tests.bench.threads import by_threads
@@ -111,7 +114,7 @@ def test_the_tables_are_whole(results: Results) -> None:
 
     assert {
         *("`POST /data`, connections: 16", "`GET` by id, connections: 16"),
-        *("`GET /data`, the whole collection", "The price of each guarantee"),
+        *("`GET /data`, the whole collection", sections.PRICE),
         *(tables.SUMMARY, targets.TITLE),
     } == set(cells)
     assert [title for title, rows in cells.items() if not all(map(all, rows))] == []
@@ -127,14 +130,14 @@ def test_every_contender_is_in_every_table_that_it_can_be_in(results: Results) -
     assert names["`GET` by id, connections: 16"] == three[:2]
     assert names["`GET /data`, the whole collection"] == [OURS.name, GUIDE.name]
     assert names[tables.SUMMARY] == names["`POST /data`, connections: 16"]
-    assert len(names["The price of each guarantee"]) == 7
+    assert len(names[sections.PRICE]) == 7
 
 
 def test_every_count_was_right(results: Results) -> None:
     """Each contender was loaded, and all that it acknowledged was in the database at once."""
     rounds = [
         one
-        for title in ("`POST /data`, connections: 16", "The price of each guarantee")
+        for title in ("`POST /data`, connections: 16", sections.PRICE)
         for turns in results[title].values()
         for one in turns
     ]
@@ -156,6 +159,45 @@ def test_what_was_measured_is_held_against_its_target(results: Results) -> None:
     assert verdicts <= {"yes", "no"}
     assert met["`POST`/s, 16 connections: guide, flask run"] in {"yes", "no"}
     assert met["… guide, gunicorn"] == tables.NONE
+
+
+def test_a_run_is_published(results: Results) -> None:
+    """The page takes the tables into their places, and those of the next run into the same."""
+    page = publish.PAGE.read_text(encoding="utf-8")
+
+    once = publish.published(page, results["facts"], results["tables"])
+    assert all(results["tables"][title] in once for title in publish.REGIONS.values())
+    assert results["facts"]["when"] in once
+    assert publish.published(once, results["facts"], results["tables"]) == once
+    for region in (*publish.REGIONS, "growth"):
+        assert once.count(f"<!-- {region} -->") == once.count(f"<!-- end of {region} -->") == 1
+
+
+def test_a_part_of_a_run_is_not_published(results: Results) -> None:
+    """A page never has one run's table beside another's."""
+    some = {name: text for name, text in results["tables"].items() if name != targets.TITLE}
+
+    with pytest.raises(ValueError, match=targets.TITLE):
+        publish.published(publish.PAGE.read_text(encoding="utf-8"), results["facts"], some)
+
+
+def test_how_cost_grows_is_drawn(results: Results, tmp_path: Path) -> None:
+    """Each thing that grows has its picture, with a curve for each question and contender."""
+    points = [
+        asdict(Point(case.what, case.x, question, name, [case.x * 1.5], [100.0]))
+        for case in CASES
+        for question in MEASURES
+        for name in ("demijohn", "FastAPI")
+    ]
+
+    drawn = plots.draw(points, tmp_path)
+
+    assert set(drawn) == {case.what for case in CASES}
+    page = publish.pictured(publish.PAGE.read_text(encoding="utf-8"), results["facts"], drawn)
+    for path in drawn.values():
+        curves = ET.parse(path).findall("{http://www.w3.org/2000/svg}polyline")
+        assert len(curves) == 2 * 2 * len(MEASURES)
+        assert f"(performance/{path.name})" in page
 
 
 @pytest.mark.parametrize(
