@@ -208,17 +208,7 @@ def test_what_befalls_the_command_befalls_all_in_it(
     assert behind.ride([{"_id": 8}]) == [{}]
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "before",
-        "after",
-        pytest.param(
-            "unconfirmed",
-            marks=pytest.mark.xfail(reason="failures.of_each gives all of them the same one"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("moment", ["before", "after", "unconfirmed"])
 def test_nobody_is_told_by_an_exception_of_anothers(
     behind: Bench, breaker: Breaker, things: Things, moment: Moment
 ) -> None:
