@@ -57,16 +57,23 @@ class Together(Generic[Item]):
         loop = asyncio.get_running_loop()
         while self._queued:
             taken, self._queued = self._queued[:MOST], self._queued[MOST:]
-            try:
-                answers = await loop.run_in_executor(
-                    self._thread, self._run, [item for item, _ in taken]
-                )
-            except pymongo.errors.PyMongoError as error:
-                answers = [(503, orjson.dumps({"error": type(error).__name__}))] * len(taken)
-            for (_, future), answer in zip(taken, answers, strict=True):
-                if not future.done():  # its client may have gone
-                    future.set_result(answer)
+            call = loop.run_in_executor(self._thread, self._run, [item for item, _ in taken])
+            (outcome,) = await asyncio.gather(call, return_exceptions=True)
+            _settle([future for _, future in taken], outcome)
         self._leader = None
+
+
+def _settle(
+    futures: Sequence[asyncio.Future[Answer]], outcome: list[Answer] | BaseException
+) -> None:
+    """Give each its answer, or all of them what was raised; uvicorn makes that a 500."""
+    for at, future in enumerate(futures):
+        if future.done():
+            continue  # its request was cancelled
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome[at])
 
 
 class Floor:
