@@ -113,7 +113,7 @@ class Together(Generic[Item, Outcome]):
         self._waiting_bytes = 0
         self._leaders = 0
         self._began = 0.0
-        """When the latest call began."""
+        """When somebody was last told to lead."""
 
     @property
     def waiting(self) -> int:
@@ -138,22 +138,21 @@ class Together(Generic[Item, Outcome]):
         return waiter.outcome()
 
     def submit(self, item: Item, waiter: Waiter[Outcome]) -> Ticket[Item, Outcome]:
-        """Queue an item, whose waiter is told to lead where nobody does. It never blocks.
+        """Queue an item; where nobody leads, the waiter of the oldest is told to. It never blocks.
 
         Raises Overloaded where too much waits.
         """
         ticket = Ticket(item, self._size(item), waiter, self._withdraw)
+        leader = None
         with self._lock:
-            leads = self._may_lead()
-            if leads:
+            self._require_room(ticket.size)
+            self._queue.append(ticket)
+            self._waiting_bytes += ticket.size
+            if self._may_lead():
                 self._leaders += 1
-                ticket.is_taken = True
-            else:
-                self._require_room(ticket.size)
-                self._queue.append(ticket)
-                self._waiting_bytes += ticket.size
-        if leads:
-            self._let_lead(ticket)
+                leader = self._next_leader()
+        if leader is not None:
+            self._let_lead(leader)
         return ticket
 
     def _may_lead(self) -> bool:
@@ -186,7 +185,6 @@ class Together(Generic[Item, Outcome]):
     def _take(self, first: Ticket[Item, Outcome]) -> list[Ticket[Item, Outcome]]:
         batch, size = [first], first.size
         with self._lock:
-            self._began = time.monotonic()
             while self._queue and len(batch) < self._bounds.most_items:
                 if size + self._queue[0].size > self._bounds.most_bytes:
                     break
@@ -199,9 +197,13 @@ class Together(Generic[Item, Outcome]):
         """Who is to lead next, the oldest; None where nobody waits, and the lead is free."""
         with self._lock:
             if self._queue:
-                return self._pop()
+                return self._next_leader()
             self._leaders -= 1
             return None
+
+    def _next_leader(self) -> Ticket[Item, Outcome]:
+        self._began = time.monotonic()
+        return self._pop()
 
     def _pop(self) -> Ticket[Item, Outcome]:
         ticket = self._queue.popleft()
@@ -224,8 +226,7 @@ class Together(Generic[Item, Outcome]):
             if len(outcomes) != len(batch):
                 raise AssertionError("not an outcome for each item")  # noqa: TRY301
         except BaseException as error:  # noqa: BLE001 — raised where each of them waits
-            # Each its own: an exception that several threads raise collects all their frames.
-            return [copy.copy(error) for _ in batch]
+            return [_again(error) for _ in batch]
         return outcomes
 
 
@@ -253,6 +254,16 @@ class Queues(Generic[Item, Outcome]):
             found = Together(partial(self._carry_out, name), self._size, self._bounds)
             self._of[name] = found
         return found
+
+
+def _again(error: BaseException) -> BaseException:
+    """The same, as another object: what several threads raise collects the frames of them all."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 — whatever a constructor demands that is not ours
+        failure = RuntimeError("what was carried out together has failed")
+        failure.__cause__ = error
+        return failure
 
 
 def _overloaded() -> Overloaded:

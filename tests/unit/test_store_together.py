@@ -150,7 +150,6 @@ def test_who_was_taken_waits_for_the_end() -> None:
     assert sorted(held.calls[1]) == ["b", "c"]
 
 
-@pytest.mark.xfail(reason="what has waited for long counts as a call that is slow")
 def test_what_comes_at_one_time_is_one_call() -> None:
     """However long nothing came before: nobody begins beside a call that has not even begun."""
     calls: list[list[str]] = []
@@ -160,7 +159,6 @@ def test_what_comes_at_one_time_is_one_call() -> None:
     assert calls == [list("abcdef")]
 
 
-@pytest.mark.xfail(reason="who comes last leads, and goes before those who wait")
 def test_beside_a_slow_call_the_oldest_goes_first() -> None:
     """Another call begins where one is slow, with those who have waited longest first."""
     held = _Held(Bounds(10, 100, 10, 100, patience=30, slow=0.1, most_calls=2))
@@ -184,7 +182,6 @@ class _Stubborn(Exception):
         super().__init__(words)
 
 
-@pytest.mark.xfail(reason="copying the exception raises, and nobody is settled or leads again")
 def test_an_exception_that_cannot_be_copied() -> None:
     """It is no reason to wait for ever: each is told of a failure, and the next is served."""
     calls: list[list[str]] = []
