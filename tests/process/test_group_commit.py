@@ -111,7 +111,9 @@ def test_clients_that_leave_harm_nobody(service: Service, stored: Documents) -> 
     Api(service.url).insert({"mark": "still there"})
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kills", [4, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
 def test_a_killed_worker_loses_nothing_acknowledged(
     database: Database, own_service: Starter, stored: Documents, kills: int
 ) -> None:
