@@ -48,10 +48,10 @@ def fastest(directory: Path) -> tuple[str, Database]:
 
 
 @contextmanager
-def documents(uri: str) -> Iterator[Documents]:
-    """The guide's collection, past any service."""
+def documents(uri: str, collection: str = COLLECTION) -> Iterator[Documents]:
+    """The guide's collection, or another beside it, past any service."""
     with pymongo.MongoClient[dict[str, object]](uri) as client:
-        yield client["flask_db"][COLLECTION]
+        yield client["flask_db"][collection]
 
 
 def durable(uri: str) -> str:
@@ -72,9 +72,12 @@ def fill(collection: Documents, number: int, first: int = 0, padding: int = 0) -
         collection.insert_many([_small(each) | rest for each in range(start, end)], ordered=False)
 
 
-def settled_count(collection: Documents) -> int:
-    """How many documents there are once no more come: what was in flight has landed."""
-    counted = -1
+def settled_count(collection: Documents, counted: int) -> int:
+    """How many documents there are once no more come: what was in flight has landed.
+
+    `counted` is how many there were just now.
+    """
+    time.sleep(_SETTLED)
     while counted != (now := collection.count_documents({})):
         counted = now
         time.sleep(_SETTLED)

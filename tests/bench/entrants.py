@@ -12,6 +12,7 @@ from typing import Protocol
 
 import urllib3
 
+from tests.bench import bare
 from tests.bench.contenders import Running
 from tests.bench.database import COLLECTION
 from tests.bench.load import Load, Request, parse
@@ -96,7 +97,7 @@ class Bare:
     name: str
     uri: str
     batch: int
-    collection: str = COLLECTION
+    collection: str = bare.COLLECTION
     _cpu: float = 0
 
     def check(self) -> None:
@@ -106,7 +107,7 @@ class Bare:
         """Have as many threads insert. Raises CalledProcessError where the program fails."""
         sizes = (str(connections), str(self.batch), str(seconds))
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.bare", self.uri, *sizes],
+            [sys.executable, "-m", bare.__name__, self.uri, *sizes],
             env=clean_environ({}),
             stdout=subprocess.PIPE,
             text=True,
@@ -120,7 +121,7 @@ class Bare:
         return self._cpu
 
 
-def bare(uri: str) -> list[Bare]:
+def ceilings(uri: str) -> list[Bare]:
     """The ceilings."""
     return [
         Bare("PyMongo, insert_one", uri, 1),

@@ -87,13 +87,14 @@ def _post(entrant: Entrant, documents: Documents, plan: Plan) -> Round:
     if plan.is_emptied:
         kept.drop()
     entrant.check()
+    before = kept.count_documents({})
     if plan.warm_up:
         entrant.load(plan.connections, plan.warm_up)
-    before = settled_count(kept)
+        before = settled_count(kept, before)
     load, cpu = _loaded(entrant, plan)
     # At once: what is acknowledged is there already, or the acknowledgement came too early.
     at_once = kept.count_documents({})
-    return Round(load, count(before, settled_count(kept), load, at_once), cpu)
+    return Round(load, count(before, settled_count(kept, at_once), load, at_once), cpu)
 
 
 def _get(entrant: Entrant, documents: Documents, plan: Plan) -> Round:

@@ -21,7 +21,7 @@ from tests.bench.contenders import (
     Running,
 )
 from tests.bench.database import Documents, durable, fill
-from tests.bench.entrants import Entrant, Generator, Posted, Read, bare
+from tests.bench.entrants import Entrant, Generator, Posted, Read, ceilings
 from tests.bench.listing import AT_ONCE, list_all
 from tests.bench.load import Request
 from tests.bench.report import Report
@@ -138,7 +138,7 @@ def post(stage: Stage) -> None:
     for connections in stage.size.posts:
         entrants: list[Entrant] = [stage.posted(each) for each in stage.chosen]
         if connections == USUAL:
-            entrants += bare(durable(stage.uri))
+            entrants += ceilings(durable(stage.uri))
         found = stage.post_all(entrants, connections)
         stage.results.post[connections] = found
         title = f"`POST /data`, connections: {connections}"
