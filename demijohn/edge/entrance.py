@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -30,6 +31,11 @@ class Outcome:
     cut: bool = False
 
 
+Ended = tuple[Context, Outcome, float]
+"""A request, how it ended, and the seconds that it took."""
+Later = Callable[[Callable[[], None]], object]
+
+
 class Entrance:
     """Made once by the assembly; used by the ASGI shell and by the WSGI edge."""
 
@@ -37,7 +43,9 @@ class Entrance:
         """Take the settings, for the guard, and the metrics to count in."""
         self._open = settings.auth == "open"
         self._metrics = metrics
-        self.log = RequestLog(settings)
+        self._log = RequestLog(settings)
+        self._later: Later | None = None
+        self._ended: list[Ended] = []
 
     def context(self, method: str, path: str, admission: Admission) -> Context:
         """Begin a request: its identity and its clock."""
@@ -63,32 +71,43 @@ class Entrance:
             ("X-Content-Type-Options", "nosniff"),
         ]
 
+    def hold_records(self, later: Later) -> None:
+        """From now on keep records until a call that `later` brings about, on the same thread.
+
+        On an event loop that is once a turn, for all that have ended in it; one after the other
+        they cost half of what they cost each between two requests.
+        """
+        self._later = later
+
     def record(self, context: Context, outcome: Outcome) -> None:
         """Count and log a request that has ended."""
-        seconds = time.monotonic() - context.began
+        ended = context, outcome, time.monotonic() - context.began
+        if self._later is None:
+            self._tell([ended])
+            return
+        if not self._ended:
+            self._later(self._tell_held)
+        self._ended.append(ended)
+
+    def _tell_held(self) -> None:
+        ended, self._ended = self._ended, []
+        self._tell(ended)
+
+    def _tell(self, ended: list[Ended]) -> None:
+        for context, outcome, seconds in ended:
+            self._count(context, outcome, seconds)
+        self._log.write(
+            (_fields(context, outcome, seconds), context.path in PROBES)
+            for context, outcome, seconds in ended
+        )
+
+    def _count(self, context: Context, outcome: Outcome, seconds: float) -> None:
         method = context.method if context.method in METHODS else "OTHER"
         self._metrics.answered(outcome.route, method, outcome.status, seconds)
         if outcome.problem:
             self._metrics.problems.labels(outcome.problem).inc()
         if outcome.cut:
             self._metrics.cut.inc()
-        fields = {
-            "method": context.method,
-            "path": context.path,
-            "route": outcome.route,
-            "status": outcome.status,
-            "ms": round(seconds * 1000, 2),
-            "bytes": outcome.size,
-            "peer": context.peer,
-            "request_id": context.trace.request_id,
-            "trace_id": context.trace.trace_id,
-            "span_id": context.trace.span_id,
-        }
-        if outcome.problem:
-            fields["problem"] = outcome.problem
-        if outcome.cut:
-            fields["cut"] = True
-        self.log.write(fields, is_probe=context.path in PROBES)
 
     def defect(self, context: Context, error: BaseException) -> None:
         """Log an exception that nobody foresaw, with its traceback."""
@@ -99,3 +118,24 @@ class Entrance:
             request_id=context.trace.request_id,
             exc_info=error,
         )
+
+
+def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, object]:
+    """What the log says of a request."""
+    fields: dict[str, object] = {
+        "method": context.method,
+        "path": context.path,
+        "route": outcome.route,
+        "status": outcome.status,
+        "ms": round(seconds * 1000, 2),
+        "bytes": outcome.size,
+        "peer": context.peer,
+        "request_id": context.trace.request_id,
+        "trace_id": context.trace.trace_id,
+        "span_id": context.trace.span_id,
+    }
+    if outcome.problem:
+        fields["problem"] = outcome.problem
+    if outcome.cut:
+        fields["cut"] = True
+    return fields

@@ -61,7 +61,7 @@ async def _run(
     threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
     bridge = Bridge(parts.application, threads)
     management_port = None if management is None else management.getsockname()[1]
-    parts.entrance.log.hold(asyncio.get_running_loop().call_soon)
+    parts.entrance.hold_records(asyncio.get_running_loop().call_soon)
     leaders = Leaders(LEADERS)
     express = _express(parts, leaders)
     shell = Shell(parts, bridge, express, management_port)
