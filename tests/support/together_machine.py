@@ -20,10 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from demijohn.errors import DuplicateKey, OutcomeUnknown, Overloaded
 from demijohn.store.together import Bounds, Lead, Ticket, Together
 from tests.support.processes import TimedOutError, wait_until
-from tests.support.together_referee import Piece, Referee, calls_at_once
+from tests.support.together_referee import Piece, Referee
 
 PATIENCE = 60.0
 """Seconds that a thread waits for its turn: longer than any step takes."""
+LATE = 1e6
+"""Seconds that never pass by themselves."""
 Ended = list[object] | BaseException
 Outcome = object
 BOUNDS = st.builds(
@@ -33,10 +35,10 @@ BOUNDS = st.builds(
     most_waiting=st.integers(1, 6),
     most_waiting_bytes=st.integers(1, 25),
     patience=st.just(PATIENCE),
-    slow=st.sampled_from((0, math.inf)),
+    slow=st.sampled_from((0, LATE, math.inf)),
     most_calls=st.integers(1, 3),
 )
-"""A call is slow at once, or never: what time does is for other tests."""
+"""A call is slow at once, once the machine says that time has passed, or never."""
 
 
 class Found(AssertionError):
@@ -102,6 +104,7 @@ class Machine(RuleBasedStateMachine):
         )
         self.count = 0
         self.leaders = 0
+        self.is_late = False
         self.queued: list[Asked] = []
         self.taken: list[Asked] = []
         self.offers: list[tuple[Asked, Lead]] = []
@@ -114,31 +117,37 @@ class Machine(RuleBasedStateMachine):
     @rule(size=st.integers(1, 12))
     def submit(self, size: int) -> None:
         """Send an item for a waiter that is told."""
-        asked, due = self._new(size)
-        waiter = _Told(self, asked)
+        asked, has_room = self._new(size)
+        offered = len(self.offers)
         try:
-            asked.ticket = self.together.submit(asked.piece, waiter)
+            asked.ticket = self.together.submit(asked.piece, _Told(self, asked))
         except Overloaded:
             self.referee.give_up(asked.piece)
-            self._require(due == "refused", "refused with room")
+            self._require(not has_room, "refused with room")
         else:
-            self._require(due != "refused", "taken without room")
-        self._require(bool(self.offers and self.offers[-1][0] is asked) == (due == "leads"), "lead")
+            self._require(has_room, "taken without room")
+            self._enqueue(asked, offered)
         self._check()
 
     @rule(size=st.integers(1, 12))
     def ask(self, size: int) -> None:
         """Send an item from a thread that waits for its outcome."""
-        asked, due = self._new(size)
-        asked.thread = threading.Thread(target=self._run, args=(asked, due), daemon=True)
+        asked, has_room = self._new(size)
+        offered = len(self.offers)
+        asked.thread = threading.Thread(target=self._run, args=(asked, has_room), daemon=True)
         asked.thread.start()
-        if due == "refused":
-            self._wait(lambda: self._is_in_vain(asked), "never refused")
-        elif due == "leads":
-            self._arrive(asked)
+        if has_room:
+            self._enqueue(asked, offered)
         else:
-            self._wait(lambda: self.together.waiting == len(self.queued), "queued")
+            self._wait(lambda: self._is_in_vain(asked), "never refused")
         self._check()
+
+    @precondition(lambda self: self.bounds.slow == LATE and self.leaders)
+    @rule()
+    def pass_time(self) -> None:
+        """Have what is under way count as slow."""
+        self.together._began -= 10 * LATE
+        self.is_late = True
 
     @precondition(lambda self: any(each.ticket for each in self.queued + self.taken))
     @rule(data=st.data())
@@ -193,25 +202,39 @@ class Machine(RuleBasedStateMachine):
 
     # What is due
 
-    def _new(self, size: int) -> tuple[Asked, str]:
+    def _new(self, size: int) -> tuple[Asked, bool]:
+        """An item, and whether there is room for it."""
         asked = Asked(Piece("one", self.count, size))
         self.count += 1
         self.referee.send(asked.piece)
-        due = self._due(size)
-        if due == "leads":
-            self.leaders += 1
-            self.taken.append(asked)
-        elif due == "queued":
-            self.queued.append(asked)
-        return asked, due
-
-    def _due(self, size: int) -> str:
-        if self.leaders < calls_at_once(self.bounds):
-            return "leads"
         waiting = sum(each.piece.size for each in self.queued)
         is_large = bool(self.queued) and waiting + size > self.bounds.most_waiting_bytes
-        is_full = len(self.queued) >= self.bounds.most_waiting
-        return "refused" if is_full or is_large else "queued"
+        return asked, len(self.queued) < self.bounds.most_waiting and not is_large
+
+    def _enqueue(self, asked: Asked, offered: int) -> None:
+        """An item is queued: the oldest leads, if it is time that somebody does."""
+        self.queued.append(asked)
+        is_slow = self.is_late or self.bounds.slow == 0
+        if self.leaders == 0 or (is_slow and self.leaders < self.bounds.most_calls):
+            self.leaders += 1
+            self._begin(self._oldest(), offered)
+        else:
+            self._wait(lambda: self.together.waiting == len(self.queued), "led too soon")
+
+    def _oldest(self) -> Asked:
+        """Who is given the lead next."""
+        self.is_late = False
+        self.taken.append(self.queued.pop(0))
+        return self.taken[-1]
+
+    def _begin(self, leader: Asked, offered: int) -> None:
+        """Somebody is given the lead: a thread begins by itself, a waiter is told."""
+        if leader.thread is not None:
+            self._arrive(leader)
+            return
+        self._wait(lambda: len(self.offers) > offered or not self.arrivals.empty(), "never")
+        newest = [asked for asked, _ in self.offers[offered:]]
+        self._require(newest == [leader], "order")
 
     def _is_in_vain(self, asked: Asked) -> bool:
         self._require(self.together.waiting == len(self.queued), "taken without room")
@@ -238,21 +261,16 @@ class Machine(RuleBasedStateMachine):
         self.calls.remove(call)
         gone = [each for each in self.taken if each.piece in call.pieces]
         self.taken = [each for each in self.taken if each not in gone]
-        heir = self.queued.pop(0) if self.queued else None
-        if heir is None:
-            self.leaders -= 1
-        else:
-            self.taken.append(heir)
+        heir = self._oldest() if self.queued else None
         offered = len(self.offers)
         call.ending.put(how)
         for thread in (call.leader, *(each.thread for each in gone)):
             self._join(thread)
         self._check()
-        if heir is not None and heir.thread is not None:
-            self._arrive(heir)
-        elif heir is not None:
-            self._require(len(self.offers) > offered, "never")
-            self._require(self.offers[-1][0] is heir, "order")
+        if heir is None:
+            self.leaders -= 1
+        else:
+            self._begin(heir, offered)
 
     # What the queue and its threads meet
 
@@ -266,12 +284,12 @@ class Machine(RuleBasedStateMachine):
             raise ended
         return ended
 
-    def _run(self, asked: Asked, due: str) -> None:
+    def _run(self, asked: Asked, has_room: bool) -> None:  # noqa: FBT001
         try:
             outcome: object = self.together.run(asked.piece)
         except BaseException as error:  # noqa: BLE001 - judged as any other outcome
             outcome = error
-        if due == "refused" and isinstance(outcome, Overloaded):
+        if not has_room and isinstance(outcome, Overloaded):
             self.referee.give_up(asked.piece)
         else:
             self.referee.settle(asked.piece, outcome)

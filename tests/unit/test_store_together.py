@@ -49,6 +49,7 @@ def test_whatever_comes_in_whichever_order(size: settings) -> None:
         (broken.Mortal, ["well", "exit"], "never|leader raised"),
         (broken.Yielding, ["well"], "taken back|withdrawal"),
         (broken.Unfair, ["well"], "order"),
+        (broken.Hasty, ["well"], "led too soon"),
         (broken.Greedy, ["well"], "bounds"),
         (broken.Sharing, ["unknown"], "shared"),
         (broken.Spacious, ["well"], "taken without room"),

@@ -72,6 +72,13 @@ class Unfair(Together[Any, Any]):
         return super()._pop()
 
 
+class Hasty(Together[Any, Any]):
+    """Takes a call for slow because one before it was."""
+
+    def _next_leader(self) -> Waiting:
+        return self._pop()
+
+
 class Greedy(Together[Any, Any]):
     """Takes all that waits, however large it is."""
 
