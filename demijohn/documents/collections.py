@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 from bson import ObjectId
@@ -30,9 +30,11 @@ from demijohn.formats.batches import split
 from demijohn.formats.bson_values import DOCUMENT, Value
 from demijohn.formats.plain_out import plain_value
 from demijohn.formats.spelling import Draft, read_draft
-from demijohn.schemas.schema import Schema, compile_schema
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
+
+if TYPE_CHECKING:
+    from demijohn.schemas.schema import Schema
 
 COLLECTION = "_collections"
 FRESH = 1.0
@@ -223,12 +225,20 @@ class Configurations:
 
 
 def _decoded(stored: Mapping[str, Any]) -> tuple[ObjectId, Configuration]:
-    schema = stored.get("schema")
     try:
-        compiled = None if schema is None else compile_schema(schema)
+        compiled = _compiled(stored.get("schema"))
     except Problem as problem:
         raise InternalError("The collection's configuration cannot be read.") from problem
     return stored["version"], Configuration(compiled, stored["require_if_match"])
+
+
+def _compiled(schema: bytes | None) -> Schema | None:
+    if schema is None:
+        return None
+    # Not above: with its engine it takes 3 MiB of a worker, and where no collection has one, none.
+    from demijohn.schemas.schema import compile_schema  # noqa: PLC0415
+
+    return compile_schema(schema)
 
 
 def _where(collection: str) -> bytes:

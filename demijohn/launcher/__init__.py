@@ -6,7 +6,8 @@
     loop.py      waits for signals, for bytes and for deadlines; no threads, no polling
     sockets.py   the listening sockets, shared by all workers
     workers.py   the worker processes: started, replaced, drained
-    worker.py    the worker process itself
+    worker.py    the worker process: its entry, and what is left out of it
+    serving.py   what it does from its start to its end
     embedded.py  the embedded database: started, restarted, stopped
     datadir.py   where it keeps its files: lock, password, log
     cpu.py       what a container may use
@@ -16,5 +17,5 @@
     banner.py    what a person or a log is told once it runs
     failure.py   why it does not run
 
-The launcher serves no request: all but worker.py do without Flask, the driver and uvicorn.
+The launcher serves no request: all but serving.py do without Flask, the driver and uvicorn.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import orjson
 from flask import Blueprint, Response, request
@@ -26,7 +27,6 @@ from demijohn.formats.extended_out import render
 from demijohn.formats.plain_in import parse_value
 from demijohn.formats.plain_out import plain_value
 from demijohn.query.names import is_reachable
-from demijohn.schemas.schema import read_schema
 from demijohn.web import collections_operations as about
 from demijohn.web.negotiation import check_bare, refuse_conditions, refuse_key
 from demijohn.web.openapi.operation import View
@@ -37,6 +37,9 @@ from demijohn.web.requests import (
     require_acceptable,
 )
 from demijohn.web.services import Services
+
+if TYPE_CHECKING:
+    from demijohn.schemas.schema import Schema
 
 COLLECTIONS = "/v1/collections"
 COLLECTION = f"{COLLECTIONS}/<collection>"
@@ -137,9 +140,16 @@ def _read_configuration(body: bytes) -> Configuration:
     require_if_match = given.get("require_if_match", False)
     if not isinstance(require_if_match, bool):
         raise BadParameter("require_if_match is true or false.")
-    schema = given.get("schema")
-    compiled = None if schema is None else read_schema(schema, ("schema",))
-    return Configuration(compiled, require_if_match)
+    return Configuration(_read_schema(given.get("schema")), require_if_match)
+
+
+def _read_schema(schema: object) -> Schema | None:
+    if schema is None:
+        return None
+    # Not above: see where the stored ones are compiled (`documents.collections`).
+    from demijohn.schemas.schema import read_schema  # noqa: PLC0415
+
+    return read_schema(schema, ("schema",))
 
 
 def _described(
