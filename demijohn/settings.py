@@ -84,8 +84,8 @@ class Settings(BaseModel):
     )
     express: Literal["on", "off"] = Field(
         default="on",
-        description="`on`: plain `POST` of one document and `GET` by ObjectId are answered before "
-        "Flask, to the same bytes. `off`: Flask answers all.",
+        description="`on`: plain requests, `POST` of one document, `GET` by ObjectId and of "
+        "`/data`, are answered before Flask, to the same bytes. `off`: Flask answers all.",
     )
     data_dir: Path = Field(
         default=Path("demijohn-data"),

@@ -73,6 +73,10 @@ class Chunks:
         await self._threads.run(self._close)
 
 
+Streamed = tuple[bytes, Chunks]
+"""The first chunk, and the rest."""
+
+
 class Bridge:
     """Calls a WSGI application from the event loop."""
 
@@ -98,6 +102,14 @@ class Bridge:
         environ.update(slots)
         return await self._threads.run(partial(self._call, environ), patience)
 
+    async def stream(self, chunks: Iterator[bytes], patience: float) -> Streamed:
+        """Have a thread make the first of the chunks, and then each as its turn comes.
+
+        Raises what making the first one raises, and Overloaded as `answer` does.
+        """
+        first = await self._threads.run(partial(next, chunks, b""), patience)
+        return first, Chunks(self._threads, chunks, _closing(chunks))
+
     async def hop(self, work: Callable[[], T]) -> T:
         """Run a part of something begun in one of the application's threads."""
         return await self._threads.run(work)
@@ -105,7 +117,7 @@ class Bridge:
     def _call(self, environ: Environ) -> Answer:
         start = _Start()
         chunks = self._application(environ, start)
-        close: Callable[[], None] = getattr(chunks, "close", _nothing)
+        close = _closing(chunks)
         whole = isinstance(chunks, list | tuple) or start.has_length()
         iterator = iter(chunks)
         try:
@@ -141,6 +153,11 @@ class _Start:
 
     def has_length(self) -> bool:
         return any(name.lower() == "content-length" for name, _ in self.headers)
+
+
+def _closing(chunks: Iterable[bytes]) -> Callable[[], None]:
+    close: Callable[[], None] = getattr(chunks, "close", _nothing)
+    return close
 
 
 def _nothing() -> None:

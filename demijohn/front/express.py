@@ -1,9 +1,9 @@
 """The express path: the hot requests, answered on the event loop without Flask.
 
-It answers what it fully understands, `POST` of one small plain document and `GET` by ObjectId
-without any wishes, and leaves all else, everything that is wrong with a request first of all, to
-the full path. It does so by the same operations and says the same bytes; a test sends the same
-requests through both.
+It answers what it fully understands, `POST` of one small plain document, `GET` by ObjectId and the
+guide's list, all without any wishes. All else it leaves to the full path: above all whatever is
+wrong with a request. It does so by the same operations and says the same bytes; a test sends the
+same requests through both.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from bson import ObjectId
 
 from demijohn.documents.change import Changed
 from demijohn.documents.insert import Insertion, insertion, meant
+from demijohn.documents.listing import Listing, stream
 from demijohn.documents.read import require
 from demijohn.documents.records import Told
 from demijohn.edge.context import Context
 from demijohn.edge.reply import problem_reply
 from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
-from demijohn.edge.tellers import DATA, PLAINLY, GuideTeller, Teller
+from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller
 from demijohn.errors import Problem
 from demijohn.formats.media_types import PLAIN
+from demijohn.formats.plain_out import render_array
 from demijohn.formats.spelling import read_draft
-from demijohn.front.bridge import Answer
+from demijohn.front.bridge import Answer, Bridge
 from demijohn.front.hot import Hot
-from demijohn.front.parts import Means
+from demijohn.front.parts import Means, Parts
 from demijohn.front.protocol import CONNECTION
+from demijohn.query.filters import all_of
 from demijohn.query.names import is_reachable
 from demijohn.store.finds import Unread
-from demijohn.telemetry.metrics import Metrics
 
 LARGEST = 16 * 1024
 """Bytes of a body, and of a stored document: more would hold up all others on the loop."""
@@ -57,19 +59,22 @@ class Line:
     collection: str
     id: bytes | None
     route: str
+    is_list: bool = False
 
 
 class Express:
     """One for each worker. Its methods run on the event loop."""
 
-    def __init__(self, means: Means, hot: Hot, metrics: Metrics) -> None:
-        """Take what the operations work with."""
+    def __init__(self, means: Means, hot: Hot, bridge: Bridge, parts: Parts) -> None:
+        """Take what the operations work with, and what waits for them."""
         self._store = means.store
         self._configurations = means.configurations
         self._room = means.room
         self._hot = hot
+        self._bridge = bridge
+        self._patience = parts.settings.queue_timeout
         self._served = {
-            route: metrics.express.labels(route) for route in (GUIDE, DOCUMENTS, DOCUMENT)
+            route: parts.metrics.express.labels(route) for route in (GUIDE, DOCUMENTS, DOCUMENT)
         }
 
     async def answer(self, scope: dict[str, Any], body: bytes, context: Context) -> Answer | None:
@@ -78,22 +83,29 @@ class Express:
         if line is None:
             return None
         try:
-            told = await self._carry_out(line, scope, body)
+            answer = await self._carry_out(line, scope, body)
         except Problem as problem:
             reply = problem_reply(problem, context)
             told = Told(reply.status, reply.headers, reply.body, reply.problem)
-        if told is None:
-            return None
-        self._served[line.route].inc()
-        body = told.body or b""
-        headers = [*told.headers, ("Content-Length", str(len(body)))]
-        return Answer(told.status, headers, body, None, line.route, told.problem)
+            answer = _whole(line, told)
+        if answer is not None:
+            self._served[line.route].inc()
+        return answer
 
-    async def _carry_out(self, line: Line, scope: dict[str, Any], body: bytes) -> Told | None:
+    async def _carry_out(self, line: Line, scope: dict[str, Any], body: bytes) -> Answer | None:
+        if line.is_list:
+            return await self._list(line)
         if line.id is not None:
-            return await self._read(line, line.id, scope)
-        new = self._insertion(line.collection, body)
-        return None if new is None else await self._insert(line, new, scope)
+            told = await self._read(line, line.id, scope)
+        else:
+            new = self._insertion(line.collection, body)
+            told = None if new is None else await self._insert(line, new, scope)
+        return None if told is None else _whole(line, told)
+
+    async def _list(self, line: Line) -> Answer:
+        chunks = render_array(stream(self._store, Listing(DATA, all_of())), without_id=True)
+        first, rest = await self._bridge.stream(chunks, self._patience)
+        return Answer(OK, [("Content-Type", PLAIN)], first, rest, line.route, None)
 
     def _insertion(self, collection: str, body: bytes) -> Insertion | None:
         """What is to be inserted; None where there is anything against it, or a schema."""
@@ -123,20 +135,26 @@ class Express:
         return Teller(line.collection, PLAINLY, self._room).read(require(found))
 
 
+def _whole(line: Line, told: Told) -> Answer:
+    body = told.body or b""
+    headers = [*told.headers, ("Content-Length", str(len(body)))]
+    return Answer(told.status, headers, body, None, line.route, told.problem)
+
+
 def _line(scope: dict[str, Any], body: bytes) -> Line | None:
     """What is asked for, if it is a hot request and a plain one."""
     method, path = scope["method"], scope["raw_path"]
     if scope["query_string"] or len(body) > LARGEST or method not in ("GET", "POST"):
         return None
     if path == GUIDE.encode():
-        line = Line(DATA, None, GUIDE)
+        line = Line(DATA, None, GUIDE, is_list=method == "GET")
     else:
         found = _PATH.fullmatch(path)
         if found is None or not is_reachable(name := found[1].decode("ascii")):
             return None
         id_ = None if found[2] is None else bytes.fromhex(found[2].decode("ascii"))
         line = Line(name, id_, DOCUMENTS if id_ is None else DOCUMENT)
-    is_insert = line.id is None
+    is_insert = line.id is None and not line.is_list
     if is_insert != (method == "POST") or is_insert != bool(body):
         return None
     return line if _is_plain(scope["headers"], has_body=is_insert) else None

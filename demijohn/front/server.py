@@ -63,7 +63,7 @@ async def _run(
     management_port = None if management is None else management.getsockname()[1]
     parts.entrance.hold_records(asyncio.get_running_loop().call_soon)
     leaders = Leaders(LEADERS)
-    express = _express(parts, leaders)
+    express = _express(parts, bridge, leaders)
     shell = Shell(parts, bridge, express, management_port)
     server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
@@ -71,10 +71,11 @@ async def _run(
     return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
 
 
-def _express(parts: Parts, leaders: Leaders) -> Express | None:
+def _express(parts: Parts, bridge: Bridge, leaders: Leaders) -> Express | None:
     if parts.express is None:
         return None
-    return Express(parts.express, Hot(leaders, parts.settings.queue_timeout), parts.metrics)
+    hot = Hot(leaders, parts.settings.queue_timeout)
+    return Express(parts.express, hot, bridge, parts)
 
 
 class Server(uvicorn.Server):
