@@ -67,7 +67,6 @@ lock: dev ## Pin the requirements anew after a change of pyproject.toml (UPGRADE
 	@$(LOCK) pyproject.toml -o requirements.txt
 	@$(LOCK) pyproject.toml --extra embedded -c requirements.txt -o requirements-embedded.txt
 	@$(LOCK) pyproject.toml --group dev -c requirements-embedded.txt -o requirements-dev.txt
-	@$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
 	@for peer in guide eve fastapi; do $(LOCK) --group bench-$$peer -c requirements-dev.txt \
 	    -o tests/bench/peers/$$peer/requirements.txt || exit 1; done
 

@@ -96,11 +96,6 @@ make_dev() {
     install_or_fail -r requirements-dev.txt
 }
 
-make_bench() {
-    say "Installing what the benchmarks need, once"
-    install_or_fail -r requirements-bench.txt
-}
-
 make_peer() {
     # Its own libraries in its own versions; the interpreter is the service's.
     say "Installing a peer to compare with, once: $1"
@@ -144,7 +139,7 @@ reach run
 case $level in
     run) ;;
     dev) reach dev ;;
-    bench) reach dev; reach bench; reach_peers ;;
+    bench) reach dev; reach_peers ;;
     *) fail "tools/venv.sh: run, dev or bench, not $level" ;;
 esac
 tell_without_embedded

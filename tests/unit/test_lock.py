@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = sorted(ROOT.glob("requirements*.txt"))
+PEERS = ROOT / "tests" / "bench" / "peers"
+LOCKS = sorted([*ROOT.glob("requirements*.txt"), *PEERS.glob("*/requirements.txt")])
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WANTED: dict[str, list[str]] = {
     "requirements.txt": PYPROJECT["project"]["dependencies"],
@@ -24,8 +25,22 @@ WANTED: dict[str, list[str]] = {
         *PYPROJECT["project"]["dependencies"],
         *PYPROJECT["dependency-groups"]["dev"],
     ],
-    "requirements-bench.txt": PYPROJECT["dependency-groups"]["bench"],
+    **{
+        f"tests/bench/peers/{group.removeprefix('bench-')}/requirements.txt": wanted
+        for group, wanted in PYPROJECT["dependency-groups"].items()
+        if group.startswith("bench-")
+    },
 }
+
+
+def _name(lock: Path) -> str:
+    """The lock's path in the tree."""
+    return lock.relative_to(ROOT).as_posix()
+
+
+def test_there_is_a_lock_for_each_group() -> None:
+    """No group of dependencies goes without a lock, and no lock is of nothing."""
+    assert set(map(_name, LOCKS)) == set(WANTED)
 
 
 def _entries(lock: Path) -> list[str]:
@@ -38,7 +53,7 @@ def _pins(lock: Path) -> list[Requirement]:
     return [Requirement(entry.partition(" --hash")[0]) for entry in _entries(lock)]
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=_name)
 def test_every_entry_is_one_version_with_hashes(lock: Path) -> None:
     """Each entry pins `name==version` and carries a SHA-256; nothing else stands in the file."""
     pattern = r"[a-z0-9-]+==[^ ]+( ; [^#]+?)? +(--hash=sha256:[0-9a-f]{64} *)+"
@@ -46,12 +61,12 @@ def test_every_entry_is_one_version_with_hashes(lock: Path) -> None:
     assert [entry for entry in _entries(lock) if not re.fullmatch(pattern, entry)] == []
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=_name)
 def test_every_lock_holds_what_the_project_asks_for(lock: Path) -> None:
     """Every direct dependency is pinned, to a version that pyproject.toml allows."""
     pins = _pins(lock)
 
-    for wanted in map(Requirement, WANTED[lock.name]):
+    for wanted in map(Requirement, WANTED[_name(lock)]):
         same = [pin for pin in pins if pin.name == canonicalize_name(wanted.name)]
         versions = [spec.version for pin in same for spec in pin.specifier]
         assert versions, wanted
