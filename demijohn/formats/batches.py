@@ -1,13 +1,20 @@
-"""Batches of concatenated BSON documents, as the database sends them, cut between documents."""
+"""Batches of concatenated BSON documents, as the database sends them, cut between documents.
+
+What is made of them goes out in chunks. What is decoded is worth ten times its bytes in Python's
+objects, so little is decoded at one time; a chunk costs a hop between threads and a write, so
+it is made of more than that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from demijohn.formats.bson_values import FRAME, LENGTH, damaged
 
-GROUP_BYTES = 256 * 1024
+GROUP_BYTES = 32 * 1024
 """BSON that is decoded at one time, unless a single document is larger."""
+CHUNK_BYTES = 64 * 1024
+"""Text that makes a chunk full; the last piece of it may pass that."""
 
 
 def groups(batch: memoryview) -> Iterator[memoryview]:
@@ -27,6 +34,20 @@ def split(batch: memoryview) -> Iterator[bytes]:
         end = start + document_length(batch, start)
         yield bytes(batch[start:end])
         start = end
+
+
+def chunks(pieces: Iterable[bytes], separator: bytes = b"") -> Iterator[bytes]:
+    """The pieces joined, as many as fill a chunk at a time; the last one may have fewer."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= CHUNK_BYTES:
+            yield separator.join(held)
+            held, size = [], 0
+    if held:
+        yield separator.join(held)
 
 
 def document_length(batch: memoryview, offset: int) -> int:

@@ -23,7 +23,7 @@ import orjson
 from bson.decimal128 import Decimal128
 
 from demijohn.formats import bson_values as bv
-from demijohn.formats.batches import groups, split
+from demijohn.formats.batches import chunks, split
 from demijohn.formats.bson_values import (
     DOUBLE_BYTES,
     EPOCH,
@@ -58,8 +58,7 @@ def render_lines(batches: Iterator[bytes], *, canonical: bool) -> Iterator[bytes
     Raises InternalError for bytes that are no BSON.
     """
     for batch in batches:
-        for group in groups(memoryview(batch)):
-            yield b"".join(render(each, canonical=canonical) for each in split(group))
+        yield from chunks(render(each, canonical=canonical) for each in split(memoryview(batch)))
 
 
 def render_value(value: Value, *, canonical: bool) -> bytes:

@@ -35,7 +35,7 @@ from bson.objectid import ObjectId
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from demijohn.formats.batches import document_length, groups
+from demijohn.formats.batches import chunks, document_length, groups
 from demijohn.formats.bson_values import CODEC, Value, damaged, to_python
 
 # Without the first, Code would pass for the string that it derives from.
@@ -51,14 +51,16 @@ def render_array(batches: Iterator[bytes], *, without_id: bool = False) -> Itera
 
     `without_id` leaves the documents' own `_id` out.
 
-    A chunk is made as soon as its documents are there; at most one batch and the text of
-    `GROUP_BYTES` of it (or of one larger document) are held. Raises InternalError for a document
-    that cannot be decoded: the array is then left open, and must not be closed.
+    The documents of a batch are in chunks before the next batch is asked for; at most one batch,
+    a chunk, and what `GROUP_BYTES` (or one larger document) are decoded, are held. Raises
+    InternalError for a document that cannot be decoded: the array is then left open, and must not
+    be closed.
     """
     lead = b"["
     for batch in batches:
-        for group in groups(memoryview(batch)):
-            yield lead + _render_group(group, without_id=without_id)
+        pieces = (_render_group(each, without_id=without_id) for each in groups(memoryview(batch)))
+        for chunk in chunks(pieces, b","):
+            yield lead + chunk
             lead = b","
     yield b"[]\n" if lead == b"[" else b"]\n"
 
@@ -69,9 +71,7 @@ def render_lines(batches: Iterator[bytes]) -> Iterator[bytes]:
     Holds what `render_array` holds, and raises as it does.
     """
     for batch in batches:
-        for group in groups(memoryview(batch)):
-            lines = [_dump(each) for each in _decode(group, without_id=False)]
-            yield b"\n".join((*lines, b""))
+        yield from chunks(map(_render_lines, groups(memoryview(batch))))
 
 
 def render_document(document: bytes) -> bytes:
@@ -100,6 +100,15 @@ def plain_value(value: Value) -> Any:  # noqa: ANN401 - any JSON value
 def _render_group(group: memoryview, *, without_id: bool) -> bytes:
     """The documents of a group as JSON texts with commas between them."""
     return _dump(_decode(group, without_id=without_id))[1:-1]
+
+
+def _render_lines(group: memoryview) -> bytes:
+    # Not joined from a list: so many small texts at one time would tear the heap into pieces.
+    lines = bytearray()
+    for each in _decode(group, without_id=False):
+        lines += _dump(each)
+        lines += b"\n"
+    return bytes(lines)
 
 
 def _decode(group: memoryview, *, without_id: bool) -> list[Any]:

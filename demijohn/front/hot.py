@@ -74,14 +74,12 @@ class Hot:
         """
         future: asyncio.Future[Outcome] = self._loop.create_future()
         ticket = submit(_Waiting(self, future))
-        if ticket.is_taken:
-            return await future
         late = self._loop.call_later(self._patience, _give_up, ticket, future, _too_late)
         connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
         try:
             return await future
         except asyncio.CancelledError:
-            ticket.withdraw()
+            ticket.withdraw(leading=True)
             raise
         finally:
             connection.when_lost = None
@@ -140,7 +138,7 @@ class _Waiting(Generic[Outcome]):
 def _give_up(
     ticket: Ticket[Any, Any], future: asyncio.Future[Any], why: Callable[[], BaseException]
 ) -> None:
-    if ticket.withdraw() and not future.done():
+    if ticket.withdraw(leading=True) and not future.done():
         future.set_exception(why())
 
 

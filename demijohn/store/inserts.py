@@ -70,11 +70,11 @@ class Inserts:
 
     def _carry_out(self, collection: str, items: Sequence[Item]) -> list[Problems]:
         documents = [document for item in items for document in item]
-        self._observe(len(documents))
         return _shared_out(self._insert(collection, documents), items)
 
     def _insert(self, collection: str, documents: Sequence[bytes]) -> Problems:
         everyone = range(len(documents))
+        self._observe(len(documents))
         try:
             return self._single.insert_many(collection, documents)
         except (InvalidDocument, TooLarge) as problem:

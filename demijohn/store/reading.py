@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
+from pymongo.cursor import RawBatchCursor
 from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
@@ -23,7 +24,14 @@ from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 
 BATCH = 1_000
-"""Documents a batch; MongoDB bounds its bytes at 16 MiB."""
+"""Documents of the first batch, where there is a limit or a pipeline; MongoDB bounds its bytes at
+16 MiB."""
+FIRST_BATCH = 32
+"""Documents of the first batch of all that there are: few, for the first byte soon."""
+MOST_IN_BATCH = 10_000
+BATCH_BYTES = 256 * 1024
+"""What further batches are to have, by the size of those before: a batch is held several times
+over while it is read, decoded, spelt and sent."""
 NOTHING = bson.encode({})
 _LENIENT = CODEC.with_options(document_class=RawBSONDocument)
 """For the filters that the driver looks into: Python has no value for some dates and texts."""
@@ -47,7 +55,21 @@ class Query:
 
 class _Cursor(Protocol):
     def __next__(self) -> object: ...
+    def batch_size(self, batch_size: int) -> object: ...
     def close(self) -> None: ...
+
+
+class _Find(RawBatchCursor[RawBSONDocument]):
+    """The driver's cursor; how large its batches are may be said between any two of them."""
+
+    _batch_size: int
+
+    def batch_size(self, batch_size: int) -> Self:
+        """Have so many documents a batch from now on."""
+        # The driver's own refuses that after the first batch, though it is true of its cursors
+        # of other commands, and of the server's, that each batch is asked for with its size.
+        self._batch_size = batch_size
+        return self
 
 
 class Reading:
@@ -71,7 +93,8 @@ class Reading:
         cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
         """
         kind = "find" if query.limit else "scan"
-        return self._batches(kind, self._open(query, until), InvalidFilter)
+        size = BATCH if query.limit else FIRST_BATCH
+        return self._batches(kind, self._open(query, size, until), InvalidFilter, size)
 
     def count(self, collection: str, where: bytes) -> int:
         """How many documents a filter meets. Raises as `find` does."""
@@ -112,7 +135,7 @@ class Reading:
                 maxTimeMS=self._milliseconds,
                 batchSize=BATCH,
             )
-        return self._batches("aggregate", cursor, InvalidPipeline)
+        return self._batches("aggregate", cursor, InvalidPipeline, BATCH)
 
     def explain(self, query: Query) -> dict[str, Any]:
         """How the database answers a query, with what it examined (MongoDB manual, "explain")."""
@@ -130,18 +153,19 @@ class Reading:
         )
         return bson.decode(answer)
 
-    def _open(self, query: Query, until: float | None = None) -> _Cursor:
+    def _open(self, query: Query, size: int, until: float | None) -> _Cursor:
         # maxTimeMS bounds all batches of a cursor together (MongoDB manual, "cursor.maxTimeMS()"),
         # and a long collection takes as long as it takes.
         asked = self._collection(query.collection)
         if query.of_primary:
             asked = asked.with_options(read_preference=ReadPreference.PRIMARY)
-        return asked.find_raw_batches(
+        return _Find(
+            asked,
             RawBSONDocument(query.filter, _LENIENT),
             None if query.projection is None else RawBSONDocument(query.projection),
             sort=list(query.sort) or None,
             limit=query.limit,
-            batch_size=BATCH,
+            batch_size=size,
             max_time_ms=self._left(until) if query.limit else None,
         )
 
@@ -161,7 +185,10 @@ class Reading:
             )
         return bytes(answer.raw)
 
-    def _batches(self, kind: str, cursor: _Cursor, unfit: type[Problem]) -> Iterator[bytes]:
+    def _batches(
+        self, kind: str, cursor: _Cursor, unfit: type[Problem], size: int
+    ) -> Iterator[bytes]:
+        """The batches; `size` is how many documents the first one was asked for with."""
         try:
             while True:
                 with self._asking(kind, unfit):
@@ -169,7 +196,10 @@ class Reading:
                 if batch is None:
                     return
                 # The driver's types know only decoded documents here.
-                yield cast("bytes", batch)
+                raw = cast("bytes", batch)
+                size = _next_size(size, len(raw))
+                cursor.batch_size(size)
+                yield raw
         finally:
             with translated(kind, writes=False):
                 cursor.close()
@@ -184,3 +214,8 @@ class Reading:
                 if problem is None:
                     raise
                 raise problem from error
+
+
+def _next_size(size: int, got: int) -> int:
+    """Documents to ask for after a batch of `size` documents and `got` bytes."""
+    return min(max(size * BATCH_BYTES // got, 2), MOST_IN_BATCH)

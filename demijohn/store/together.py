@@ -71,24 +71,31 @@ class Waiter(Protocol[Outcome_contra]):
 class Ticket(Generic[Item, Outcome]):
     """An item on its way."""
 
-    __slots__ = ("_withdraw", "is_taken", "item", "size", "waiter")
+    __slots__ = ("_together", "is_leading", "is_taken", "is_withdrawn", "item", "size", "waiter")
 
     def __init__(
         self,
         item: Item,
         size: int,
         waiter: Waiter[Outcome],
-        withdraw: Callable[[Ticket[Item, Outcome]], bool],
+        together: Together[Item, Outcome],
     ) -> None:
         self.item = item
         self.size = size
         self.waiter = waiter
         self.is_taken = False
-        self._withdraw = withdraw
+        self.is_leading = False
+        """Whether its waiter was told to lead, and has not begun."""
+        self.is_withdrawn = False
+        self._together = together
 
-    def withdraw(self) -> bool:
-        """Take it back, as long as nobody has taken it; whether that was so."""
-        return self._withdraw(self)
+    def withdraw(self, *, leading: bool = False) -> bool:
+        """Take it back, as long as nobody has taken it; whether that was so.
+
+        With `leading` also while its waiter was told to lead and has not begun. What it was told
+        to call still has to be called: it leads the others.
+        """
+        return self._together._withdraw(self, leading)  # noqa: SLF001 — its other half
 
 
 class Together(Generic[Item, Outcome]):
@@ -142,17 +149,18 @@ class Together(Generic[Item, Outcome]):
 
         Raises Overloaded where too much waits.
         """
-        ticket = Ticket(item, self._size(item), waiter, self._withdraw)
-        leader = None
+        ticket = Ticket(item, self._size(item), waiter, self)
         with self._lock:
-            self._require_room(ticket.size)
-            self._queue.append(ticket)
-            self._waiting_bytes += ticket.size
-            if self._may_lead():
-                self._leaders += 1
-                leader = self._next_leader()
+            # First, for it makes room; and whoever has waited longest leads.
+            leader = self._next_leader(ticket) if self._may_lead() else None
+            has_room = leader is ticket or self._has_room(ticket.size)
+            if has_room and leader is not ticket:
+                self._queue.append(ticket)
+                self._waiting_bytes += ticket.size
         if leader is not None:
             self._let_lead(leader)
+        if not has_room:
+            raise _overloaded()
         return ticket
 
     def _may_lead(self) -> bool:
@@ -162,12 +170,11 @@ class Together(Generic[Item, Outcome]):
         is_slow = time.monotonic() - self._began > self._bounds.slow
         return is_slow and self._leaders < self._bounds.most_calls
 
-    def _require_room(self, size: int) -> None:
+    def _has_room(self, size: int) -> bool:
         bounds = self._bounds
-        is_full = len(self._queue) >= bounds.most_waiting
         # One always fits, however large it is.
-        if is_full or (self._queue and self._waiting_bytes + size > bounds.most_waiting_bytes):
-            raise _overloaded()
+        fits = not self._queue or self._waiting_bytes + size <= bounds.most_waiting_bytes
+        return fits and len(self._queue) < bounds.most_waiting
 
     def _let_lead(self, ticket: Ticket[Item, Outcome]) -> None:
         ticket.waiter.lead(partial(self._lead, ticket))
@@ -175,6 +182,8 @@ class Together(Generic[Item, Outcome]):
     def _lead(self, first: Ticket[Item, Outcome]) -> None:
         """Carry out the leader's own item and what has queued meanwhile, as far as it fits."""
         batch = self._take(first)
+        if not batch:
+            return  # who was to lead was withdrawn, and nobody else waits
         outcomes = self._outcomes(batch)
         heir = self._hand_on()
         if heir is not None:
@@ -183,27 +192,38 @@ class Together(Generic[Item, Outcome]):
             ticket.waiter.settle(outcome)
 
     def _take(self, first: Ticket[Item, Outcome]) -> list[Ticket[Item, Outcome]]:
-        batch, size = [first], first.size
+        batch: list[Ticket[Item, Outcome]] = []
+        size = 0
         with self._lock:
+            if not first.is_withdrawn:
+                first.is_leading = False
+                batch, size = [first], first.size
             while self._queue and len(batch) < self._bounds.most_items:
-                if size + self._queue[0].size > self._bounds.most_bytes:
+                if batch and size + self._queue[0].size > self._bounds.most_bytes:
                     break
                 ticket = self._pop()
                 size += ticket.size
                 batch.append(ticket)
+            if not batch:
+                self._leaders -= 1
         return batch
 
     def _hand_on(self) -> Ticket[Item, Outcome] | None:
         """Who is to lead next, the oldest; None where nobody waits, and the lead is free."""
         with self._lock:
-            if self._queue:
-                return self._next_leader()
             self._leaders -= 1
-            return None
+            return self._next_leader()
 
-    def _next_leader(self) -> Ticket[Item, Outcome]:
-        self._began = time.monotonic()
-        return self._pop()
+    def _next_leader(
+        self, otherwise: Ticket[Item, Outcome] | None = None
+    ) -> Ticket[Item, Outcome] | None:
+        """The oldest that waits, or another where none does, from now on a leader."""
+        leader = self._pop() if self._queue else otherwise
+        if leader is not None:
+            leader.is_taken = leader.is_leading = True
+            self._leaders += 1
+            self._began = time.monotonic()
+        return leader
 
     def _pop(self) -> Ticket[Item, Outcome]:
         ticket = self._queue.popleft()
@@ -211,13 +231,17 @@ class Together(Generic[Item, Outcome]):
         self._waiting_bytes -= ticket.size
         return ticket
 
-    def _withdraw(self, ticket: Ticket[Item, Outcome]) -> bool:
+    def _withdraw(self, ticket: Ticket[Item, Outcome], leading: bool) -> bool:  # noqa: FBT001
         with self._lock:
+            if ticket.is_leading and leading:
+                ticket.is_leading = False
+                ticket.is_withdrawn = True
+                return True
             if ticket.is_taken:
                 return False
             self._queue.remove(ticket)
             self._waiting_bytes -= ticket.size
-            ticket.is_taken = True
+            ticket.is_taken = ticket.is_withdrawn = True
         return True
 
     def _outcomes(self, batch: list[Ticket[Item, Outcome]]) -> Sequence[Outcome | BaseException]:

@@ -131,7 +131,7 @@ def test_each_document_is_tried_by_itself(
 
     assert list(map(kinds, bench.ride(*sent))) == expected
     assert lying_in(things) == sorted(stored)
-    assert bench.sizes == [sum(map(len, items))]
+    assert bench.sizes[0] == sum(map(len, items))
 
 
 @pytest.mark.parametrize("each", [40, pytest.param(2_000, marks=pytest.mark.soak)])

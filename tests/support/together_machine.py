@@ -124,6 +124,7 @@ class Machine(RuleBasedStateMachine):
         except Overloaded:
             self.referee.give_up(asked.piece)
             self._require(not has_room, "refused with room")
+            self._take_lead(offered)
         else:
             self._require(has_room, "taken without room")
             self._enqueue(asked, offered)
@@ -139,6 +140,7 @@ class Machine(RuleBasedStateMachine):
         if has_room:
             self._enqueue(asked, offered)
         else:
+            self._take_lead(offered)
             self._wait(lambda: self._is_in_vain(asked), "never refused")
         self._check()
 
@@ -207,19 +209,31 @@ class Machine(RuleBasedStateMachine):
         asked = Asked(Piece("one", self.count, size))
         self.count += 1
         self.referee.send(asked.piece)
-        waiting = sum(each.piece.size for each in self.queued)
-        is_large = bool(self.queued) and waiting + size > self.bounds.most_waiting_bytes
-        return asked, len(self.queued) < self.bounds.most_waiting and not is_large
+        if self._is_due() and not self.queued:
+            return asked, True
+        left = self.queued[1:] if self._is_due() else self.queued
+        waiting = sum(each.piece.size for each in left)
+        is_large = bool(left) and waiting + size > self.bounds.most_waiting_bytes
+        return asked, len(left) < self.bounds.most_waiting and not is_large
+
+    def _is_due(self) -> bool:
+        """Whether whoever comes finds that somebody is to lead."""
+        is_slow = self.is_late or self.bounds.slow == 0
+        return self.leaders == 0 or (is_slow and self.leaders < self.bounds.most_calls)
 
     def _enqueue(self, asked: Asked, offered: int) -> None:
         """An item is queued: the oldest leads, if it is time that somebody does."""
         self.queued.append(asked)
-        is_slow = self.is_late or self.bounds.slow == 0
-        if self.leaders == 0 or (is_slow and self.leaders < self.bounds.most_calls):
-            self.leaders += 1
-            self._begin(self._oldest(), offered)
-        else:
+        if not self._take_lead(offered):
             self._wait(lambda: self.together.waiting == len(self.queued), "led too soon")
+
+    def _take_lead(self, offered: int) -> bool:
+        """The oldest leads, if it is time; whether it was."""
+        if not (self._is_due() and self.queued):
+            return False
+        self.leaders += 1
+        self._begin(self._oldest(), offered)
+        return True
 
     def _oldest(self) -> Asked:
         """Who is given the lead next."""

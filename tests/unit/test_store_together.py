@@ -22,7 +22,7 @@ from tests.support.faults import group_commit as broken
 from tests.support.processes import wait_until
 from tests.support.together_crowd import Crowd
 from tests.support.together_machine import Found, Machine
-from tests.support.together_ride import ride
+from tests.support.together_ride import Ride, ride
 
 STEPS = settings(
     max_examples=100, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
@@ -149,6 +149,37 @@ def test_who_was_taken_waits_for_the_end() -> None:
         held.go.set()
         assert [each.result() for each in (first, *others)] == ["A", "B", "C"]
     assert sorted(held.calls[1]) == ["b", "c"]
+
+
+def test_who_is_told_to_lead_may_leave_before_it_begins() -> None:
+    """Its item is never carried out; the lead goes to those who wait, and is free without any."""
+    calls: list[list[str]] = []
+    bounds = Bounds(10, 100, 10, 100, patience=1, slow=math.inf)
+    together: Together[str, str] = Together(_noting(calls), len, bounds)
+    going = Ride(together, "abc")
+    assert not going.tickets[0].withdraw()
+    assert going.tickets[0].withdraw(leading=True)
+    assert going.go() == ["b", "c"]
+    alone = Ride(together, "d")
+    assert alone.tickets[0].withdraw(leading=True)
+    assert alone.go() == []
+    assert together.run("e") == "e"
+    assert calls == [["b", "c"], ["e"]]
+
+
+def test_beside_a_slow_call_a_full_queue_makes_room() -> None:
+    """Whoever comes has the oldest begin another call, though there was no room to wait."""
+    held = _Held(Bounds(1, 100, 1, 100, patience=30, slow=0.1, most_calls=2))
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(held.together.run, "a")]
+        wait_until(lambda: held.calls, "the first is carried out")
+        asked.append(threads.submit(held.together.run, "b"))
+        wait_until(lambda: held.together.waiting == 1, "the second waits")
+        threading.Event().wait(0.2)
+        asked.append(threads.submit(held.together.run, "c"))
+        wait_until(lambda: len(held.calls) == 2, "another call begins")
+        held.go.set()
+        assert [each.result() for each in asked] == ["A", "B", "C"]
 
 
 def test_what_comes_at_one_time_is_one_call() -> None:

@@ -59,8 +59,8 @@ class Mortal(Together[Any, Any]):
 class Yielding(Together[Any, Any]):
     """Grants every withdrawal, of what is taken as well."""
 
-    def _withdraw(self, ticket: Waiting) -> bool:
-        super()._withdraw(ticket)
+    def _withdraw(self, ticket: Waiting, leading: bool) -> bool:  # noqa: FBT001 — as it is there
+        super()._withdraw(ticket, leading)
         return True
 
 
@@ -75,8 +75,12 @@ class Unfair(Together[Any, Any]):
 class Hasty(Together[Any, Any]):
     """Takes a call for slow because one before it was."""
 
-    def _next_leader(self) -> Waiting:
-        return self._pop()
+    def _next_leader(self, otherwise: Waiting | None = None) -> Waiting | None:
+        began = self._began
+        try:
+            return super()._next_leader(otherwise)
+        finally:
+            self._began = began
 
 
 class Greedy(Together[Any, Any]):
@@ -103,5 +107,6 @@ class Sharing(Together[Any, Any]):
 class Spacious(Together[Any, Any]):
     """Lets everything wait."""
 
-    def _require_room(self, size: int) -> None:
+    def _has_room(self, size: int) -> bool:
         del size
+        return True
