@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from demijohn.telemetry import trace
 
@@ -14,8 +14,7 @@ PROBLEM = "demijohn.problem"
 """WSGI environ: the code of the problem that was answered, put there by the Flask application."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """Who asks for what, and since when: ``began`` is of the monotonic clock, in seconds."""
 
     method: str
@@ -25,8 +24,7 @@ class Context:
     began: float
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What the guard and the trace need of a request's head."""
 
     peer: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -20,8 +20,7 @@ NO_ROUTE = "none"
 """The label of requests that met no route, so that scanners can't make new time series."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a request ended. ``size`` is the bytes of the answer's body that were handed over."""
 
     route: str

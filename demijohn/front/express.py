@@ -9,9 +9,8 @@ same requests through both.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 
@@ -52,8 +51,7 @@ WATCHED: dict[bytes, frozenset[bytes]] = {
 """The headers that the full path looks at, and which of their values it answers plainly to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What a request asks for: the collection, the id, if any, and the route's pattern."""
 
     collection: str
