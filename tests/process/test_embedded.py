@@ -21,7 +21,7 @@ from demijohn.exits import Exit
 from tests.conftest import Starter
 from tests.support.documents import get, post, stored
 from tests.support.processes import is_alive, wait_until
-from tests.support.service import Service
+from tests.support.service import Service, serving
 
 WRITERS = 4
 
@@ -30,6 +30,22 @@ WRITERS = 4
 def data(tmp_path: Path) -> Path:
     """A data directory that is not there yet."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def _killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory as a service has left it that was killed; Ada is in it."""
+    data = tmp_path_factory.mktemp("killed") / "data"
+    with serving(data.parent, {"DEMIJOHN_WORKERS": "1", **within(data)}) as service:
+        assert post(service.url, {"name": "Ada"}).status == 201
+    return data
+
+
+@pytest.fixture
+def used(_killed: Path, data: Path) -> Path:
+    """A copy of it, for one test."""
+    shutil.copytree(_killed, data)
+    return data
 
 
 def within(data: Path) -> dict[str, str]:
@@ -120,15 +136,13 @@ def test_nothing_acknowledged_is_lost(own_service: Starter, data: Path) -> None:
     assert lost_or_double(again.url, acknowledged) == (set(), set())
 
 
-def test_the_check_for_losses_can_fail(own_service: Starter, data: Path, tmp_path: Path) -> None:
+def test_the_check_for_losses_can_fail(own_service: Starter, used: Path, tmp_path: Path) -> None:
     """The control to the test above: with an older copy of the files it does find losses."""
-    service = own_service(within(data))
-    service.stop()
-    shutil.copytree(data / "database", tmp_path / "older")
-    acknowledged = kill_while_writing(own_service(within(data)), least=20)
-    shutil.rmtree(data / "database")
-    (tmp_path / "older").rename(data / "database")
-    again = own_service(within(data))
+    shutil.copytree(used / "database", tmp_path / "older")
+    acknowledged = kill_while_writing(own_service(within(used)), least=20)
+    shutil.rmtree(used / "database")
+    (tmp_path / "older").rename(used / "database")
+    again = own_service(within(used))
     assert lost_or_double(again.url, acknowledged) == (set(acknowledged), set())
 
 
@@ -181,13 +195,12 @@ def test_directory_in_use(own_service: Starter, data: Path) -> None:
     assert is_writing(service)
 
 
-def test_stale_files_are_no_bar(own_service: Starter, data: Path) -> None:
+def test_stale_files_are_no_bar(own_service: Starter, used: Path) -> None:
     """A lock and a process id left by a crash stop nothing, and no stranger is ended for them."""
-    own_service(within(data)).stop()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
-        (data / "lock").write_text(str(stranger.pid), encoding="utf-8")
-        (data / "database.pid").write_text(str(stranger.pid), encoding="utf-8")
-        assert is_writing(own_service(within(data)))
+        (used / "lock").write_text(str(stranger.pid), encoding="utf-8")
+        (used / "database.pid").write_text(str(stranger.pid), encoding="utf-8")
+        assert is_writing(own_service(within(used)))
         assert stranger.poll() is None
         stranger.kill()
 
@@ -243,32 +256,27 @@ def test_first_start_killed_anywhere(own_service: Starter, data: Path) -> None:
 @pytest.mark.parametrize(
     "lost", [["password"], ["ready", "lock", "secantusd.toml", "database.pid", "database.log"]]
 )
-def test_lost_files(own_service: Starter, data: Path, lost: list[str]) -> None:
+def test_lost_files(own_service: Starter, used: Path, lost: list[str]) -> None:
     """Every file beside the documents can get lost: the next start makes a new one."""
-    service = own_service(within(data))
-    assert post(service.url, {"name": "Ada"}).status == 201
-    service.kill()
     for name in lost:
-        (data / name).unlink()
-    again = own_service(within(data))
+        (used / name).unlink()
+    again = own_service(within(used))
     assert stored(again.url) == [{"name": "Ada"}]
 
 
-def test_lost_database(own_service: Starter, data: Path) -> None:
+def test_lost_database(own_service: Starter, used: Path) -> None:
     """With the documents removed by hand, the service begins anew."""
-    own_service(within(data)).stop()
-    shutil.rmtree(data / "database")
-    assert is_writing(own_service(within(data)))
+    shutil.rmtree(used / "database")
+    assert is_writing(own_service(within(used)))
 
 
-def test_damaged_database(own_service: Starter, data: Path) -> None:
+def test_damaged_database(own_service: Starter, used: Path) -> None:
     """A database that does not start ends the command, with what the database itself says."""
-    own_service(within(data)).stop()
-    (data / "database" / "WiredTiger.turtle").write_bytes(os.urandom(2000))
-    (data / "database" / "WiredTiger.wt").write_bytes(os.urandom(2000))
-    service = own_service(within(data), wait=False)
+    (used / "database" / "WiredTiger.turtle").write_bytes(os.urandom(2000))
+    (used / "database" / "WiredTiger.wt").write_bytes(os.urandom(2000))
+    service = own_service(within(used), wait=False)
     assert service.wait() == Exit.DATABASE
-    assert str(data / "database.log") in service.log()
+    assert str(used / "database.log") in service.log()
     assert "WiredTiger" in service.log()
     assert service.everything() == []
 
