@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from demijohn.errors import BadParameter
-from demijohn.formats.batches import split
+from demijohn.formats import batches
 from demijohn.query.cursor import (
     Position,
     check_place,
@@ -143,7 +143,7 @@ def _documents(store: Store, wanted: Listing, most: int) -> Generator[bytes, Non
             most - found,
         )
         for batch in store.reading.find(query, until):
-            for each in split(memoryview(batch)):
+            for each in batches.split(memoryview(batch)):
                 yield each
                 found += 1
         if found >= most:
@@ -164,7 +164,7 @@ def _batches(store: Store, wanted: Listing) -> Iterator[bytes]:
         )
         for batch in store.reading.find(query):
             yield batch
-            left = None if left is None else left - sum(1 for _ in split(memoryview(batch)))
+            left = None if left is None else left - batches.count(memoryview(batch))
         if left == 0:
             return
 
@@ -173,7 +173,7 @@ def _placed(store: Store, wanted: Listing) -> Iterator[bytes]:
     """As `_batches`, of several ranges, in which a document without one place might be twice."""
     needed = _needed(wanted)
     for batch in _batches(store, replace(wanted, fields=needed)):
-        found = list(split(memoryview(batch)))
+        found = list(batches.split(memoryview(batch)))
         for each in found:
             check_place(each, wanted.order)
         yield b"".join(_shown(found, wanted, needed))

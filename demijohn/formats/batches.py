@@ -50,6 +50,15 @@ def chunks(pieces: Iterable[bytes], separator: bytes = b"") -> Iterator[bytes]:
         yield separator.join(held)
 
 
+def count(batch: memoryview) -> int:
+    """How many documents there are. Raises InternalError."""
+    number = at = 0
+    while at < len(batch):
+        at += document_length(batch, at)
+        number += 1
+    return number
+
+
 def document_length(batch: memoryview, offset: int) -> int:
     """Bytes of the document that begins there. Raises InternalError where it does not fit."""
     if len(batch) - offset < FRAME:

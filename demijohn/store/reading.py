@@ -19,6 +19,7 @@ from pymongo.cursor import RawBatchCursor
 from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
+from demijohn.formats.batches import count
 from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
@@ -28,7 +29,7 @@ BATCH = 1_000
 16 MiB."""
 FIRST_BATCH = 32
 """Documents of the first batch of all that there are: few, for the first byte soon."""
-MOST_IN_BATCH = 10_000
+MOST_IN_BATCH = 4_000
 BATCH_BYTES = 256 * 1024
 """What further batches are to have, by the size of those before: a batch is held several times
 over while it is read, decoded, spelt and sent."""
@@ -197,7 +198,7 @@ class Reading:
                     return
                 # The driver's types know only decoded documents here.
                 raw = cast("bytes", batch)
-                size = _next_size(size, len(raw))
+                size = _next_size(size, raw)
                 cursor.batch_size(size)
                 yield raw
         finally:
@@ -216,6 +217,9 @@ class Reading:
                 raise problem from error
 
 
-def _next_size(size: int, got: int) -> int:
-    """Documents to ask for after a batch of `size` documents and `got` bytes."""
-    return min(max(size * BATCH_BYTES // got, 2), MOST_IN_BATCH)
+def _next_size(size: int, batch: bytes) -> int:
+    """Documents to ask for after this batch, which was to have `size` of them."""
+    if len(batch) > 2 * BATCH_BYTES:
+        # It may have been cut short for its bytes. To count each would cost a tenth of the reading.
+        size = count(memoryview(batch))
+    return min(max(size * BATCH_BYTES // len(batch), 2), MOST_IN_BATCH)

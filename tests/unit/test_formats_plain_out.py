@@ -25,7 +25,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.errors import InternalError
-from demijohn.formats.batches import GROUP_BYTES
+from demijohn.formats.batches import CHUNK_BYTES, GROUP_BYTES
 from demijohn.formats.bson_values import Value, elements
 from demijohn.formats.plain_out import plain_value, render_array, render_document
 
@@ -185,11 +185,11 @@ def test_nothing_is_an_empty_array() -> None:
 
 
 def test_a_large_batch_comes_in_pieces() -> None:
-    """A batch of 16 MiB is rendered in chunks of the size of a group, documents kept whole."""
+    """A batch of 16 MiB is rendered in chunks of bounded size, documents kept whole."""
     document = bson.encode({"n": 1, "text": "x" * 1_000})
     count = 16 * 1024 * 1024 // len(document)
     chunks = list(render_array(iter([document * count])))
-    assert max(map(len, chunks)) < 2 * GROUP_BYTES
+    assert max(map(len, chunks)) < CHUNK_BYTES + 2 * GROUP_BYTES
     assert len(chunks) > 60
     assert len(json.loads(b"".join(chunks))) == count
 
