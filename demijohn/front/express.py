@@ -36,7 +36,7 @@ from demijohn.query.names import is_reachable
 from demijohn.store.finds import Unread
 
 LARGEST = 16 * 1024
-"""Bytes of a body, and of a stored document: more would hold up all others on the loop."""
+"""Bytes of a body, and of a document that is spelt, on the loop: more would hold up all others."""
 _PATH = re.compile(rb"/v1/collections/([A-Za-z0-9_.-]+)/documents(?:/([0-9A-Fa-f]{24}))?")
 _PLAINLY = frozenset((b"*/*", b"", PLAIN.encode(), b"application/json, text/plain, */*"))
 WATCHED: dict[bytes, frozenset[bytes]] = {
@@ -128,9 +128,11 @@ class Express:
     async def _read(self, line: Line, id_: bytes, scope: dict[str, Any]) -> Told | None:
         submit = partial(self._store.finds.submit, line.collection, id_)
         found = await self._hot.outcome(submit, scope[CONNECTION])
-        if isinstance(found, Unread) or (found is not None and len(found) > LARGEST):
+        if isinstance(found, Unread):
             return None
-        return Teller(line.collection, PLAINLY, self._room).read(require(found))
+        document = require(found)
+        read = partial(Teller(line.collection, PLAINLY, self._room).read, document)
+        return read() if len(document) <= LARGEST else await self._bridge.hop(read)
 
 
 def _whole(line: Line, told: Told) -> Answer:
