@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pymongo
 import pytest
-from pymongo import errors as driver
 
 from demijohn.exits import Exit
 from tests.conftest import Starter
 from tests.support.api import Api
-from tests.support.mongod import SET, Client, Configurator, Mongod, Secret
+from tests.support.mongod import (
+    SET,
+    Client,
+    Configurator,
+    Mongod,
+    Secret,
+    as_drill,
+    as_service,
+    refused,
+)
 from tests.support.processes import wait_until
 from tests.support.service import clean_environ
 from tests.support.terminal import Terminal
@@ -59,15 +66,6 @@ def begin(mongod: Mongod, secret: Secret) -> Iterator[Begin]:
         each.kill()
 
 
-def _service(secret: Secret) -> Client:
-    """A client with the very URI that the service gets."""
-    return pymongo.MongoClient(secret.uri, serverSelectionTimeoutMS=10_000)
-
-
-def _drill(mongod: Mongod, secret: Secret) -> Client:
-    return mongod.login("demijohnDrill", secret.values["drill-password"])
-
-
 def _root(mongod: Mongod, secret: Secret) -> Client:
     return mongod.login("root", secret.values["root-password"])
 
@@ -95,16 +93,10 @@ def _is_right(mongod: Mongod, secret: Secret) -> bool:
     assert found["set"] == (SET, [f"127.0.0.1:{mongod.port}"])
     assert set(found["users"]) == {"root", "demijohnApp", "demijohnDrill"}
     assert set(found["roles"]) == {"demijohnCollMod", "demijohnDrill"}
-    with _service(secret) as service, _drill(mongod, secret) as drill:
+    with as_service(secret) as service, as_drill(mongod, secret) as drill:
         service.flask_db.data.find_one()
         drill.flask_db.data.find_one()
     return True
-
-
-def _refused(action: Callable[[], object]) -> int | None:
-    with pytest.raises(driver.OperationFailure) as refused:
-        action()
-    return refused.value.code
 
 
 def test_from_nothing(mongod: Mongod, secret: Secret, begin: Begin) -> None:
@@ -112,17 +104,18 @@ def test_from_nothing(mongod: Mongod, secret: Secret, begin: Begin) -> None:
     configurator = begin("--once")
     assert configurator.wait() == Exit.OK, configurator.log()
     assert _is_right(mongod, secret)
-    with _service(secret) as client:
+    with as_service(secret) as client:
         client.flask_db.data.insert_one({"_id": 1})
         assert client.topology_description.topology_type_name == "ReplicaSetWithPrimary"
         assert client.primary == ("127.0.0.1", mongod.port)
 
 
-def test_ten_times(mongod: Mongod, secret: Secret, begin: Begin) -> None:
+@pytest.mark.parametrize("more", [3, pytest.param(9, marks=pytest.mark.soak)])
+def test_again_and_again(mongod: Mongod, secret: Secret, begin: Begin, more: int) -> None:
     """However often it runs, the result is that of the first time."""
     assert begin("--once").wait() == Exit.OK
     first = _found(mongod, secret)
-    assert [begin("--once").wait() for _ in range(9)] == [Exit.OK] * 9
+    assert [begin("--once").wait() for _ in range(more)] == [Exit.OK] * more
     assert _found(mongod, secret) == first
     assert _is_right(mongod, secret)
 
@@ -159,7 +152,7 @@ def test_a_user_that_vanished_comes_back(mongod: Mongod, secret: Secret, begin: 
 def test_a_member_that_has_another_name(mongod: Mongod, secret: Secret, begin: Begin) -> None:
     """A volume that knew its member by another name comes back, with users and documents."""
     assert begin("--once").wait() == Exit.OK
-    with _service(secret) as client:
+    with as_service(secret) as client:
         client.flask_db.data.insert_one({"_id": "kept"})
     mongod.stop()
     mongod.rename_member("mongodb-0.mongodb.elsewhere.svc:27017")
@@ -167,7 +160,7 @@ def test_a_member_that_has_another_name(mongod: Mongod, secret: Secret, begin: B
 
     assert begin("--once").wait() == Exit.OK
     assert _is_right(mongod, secret)
-    with _service(secret) as client:
+    with as_service(secret) as client:
         assert client.flask_db.data.find_one() == {"_id": "kept"}
 
 
@@ -240,8 +233,8 @@ def test_new_passwords_with_the_old_root(
     anew = Secret(tmp_path / "anew" / "secret", host, root_password=root)
     assert begin("--once", with_secret=anew).wait() == Exit.OK
     assert _is_right(mongod, anew)
-    with _service(secret) as client:
-        assert _refused(client.flask_db.data.find_one) == AUTHENTICATION_FAILED
+    with as_service(secret) as client:
+        assert refused(client.flask_db.data.find_one) == AUTHENTICATION_FAILED
 
 
 def test_odd_characters(mongod: Mongod, begin: Begin, tmp_path: Path) -> None:
@@ -257,7 +250,7 @@ def test_odd_characters(mongod: Mongod, begin: Begin, tmp_path: Path) -> None:
     )
     configurator = begin("--once", with_secret=secret)
     assert configurator.wait() == Exit.OK, configurator.log()
-    with _service(secret) as client, mongod.login("demijohnDrill", odd) as drill:
+    with as_service(secret) as client, mongod.login("demijohnDrill", odd) as drill:
         client.flask_db.data.insert_one({"_id": 1})
         assert drill.flask_db.data.find_one() == {"_id": 1}
 
@@ -270,57 +263,6 @@ def test_no_password_in_the_log(mongod: Mongod, secret: Secret, begin: Begin) ->
     mongod.start()
     configurator.wait_ready()
     assert [each for each in secret.passwords() if each in configurator.log()] == []
-
-
-def test_what_the_services_user_may(mongod: Mongod, secret: Secret, begin: Begin) -> None:
-    """It works in its database, validators too; other databases and users are not its own."""
-    assert begin("--once").wait() == Exit.OK
-    with _service(secret) as client:
-        data = client.flask_db.data
-        data.insert_one({"_id": 1})
-        data.update_one({"_id": 1}, {"$set": {"n": 2}})
-        client.flask_db.command("collMod", "data", validator={"n": {"$type": "int"}})
-        assert data.find_one() == {"_id": 1, "n": 2}
-        data.delete_one({"_id": 1})
-        for forbidden in (
-            client.other.data.find_one,
-            lambda: client.other.data.insert_one({}),
-            client.admin["system.users"].find_one,
-            lambda: client.admin.command("createUser", "x", pwd="x", roles=[]),
-            lambda: client.flask_db.command("createUser", "x", pwd="x", roles=[]),
-            lambda: client.admin.command("usersInfo", 1),
-        ):
-            assert _refused(forbidden) == UNAUTHORIZED
-    assert "x" not in _found(mongod, secret)["users"]
-
-
-def test_what_the_drills_user_may(mongod: Mongod, secret: Secret, begin: Begin) -> None:
-    """It finds and removes, and can neither write nor look elsewhere."""
-    assert begin("--once").wait() == Exit.OK
-    with _service(secret) as client:
-        client.flask_db.data.insert_many([{"n": 1}, {"n": 2}])
-    with _drill(mongod, secret) as drill:
-        data = drill.flask_db.data
-        assert data.delete_many({"n": 1}).deleted_count == 1
-        assert [each["n"] for each in data.find()] == [2]
-        for forbidden in (
-            lambda: data.insert_one({}),
-            lambda: data.update_one({}, {"$set": {"n": 3}}),
-            data.drop,
-            drill.other.data.find_one,
-            lambda: drill.flask_db.command("collMod", "data"),
-            lambda: drill.admin.command("usersInfo", 1),
-        ):
-            assert _refused(forbidden) == UNAUTHORIZED
-
-
-def test_nobody_without_a_login(mongod: Mongod, begin: Begin) -> None:
-    """Once it is configured, who does not log in can do nothing, on the same machine too."""
-    assert begin("--once").wait() == Exit.OK
-    with mongod.anyone() as client:
-        assert _refused(client.flask_db.data.find_one) == UNAUTHORIZED
-        create = {"createUser": "x", "pwd": "x", "roles": ["root"]}
-        assert _refused(lambda: client.admin.command(create)) == UNAUTHORIZED
 
 
 def test_the_ready_file_comes_and_goes(mongod: Mongod, begin: Begin) -> None:

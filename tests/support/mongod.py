@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import pymongo
+import pytest
+from pymongo import errors as driver
 
 from demijohn.cli.secrets import secret
 from tests.support.database import free_port
@@ -198,3 +200,20 @@ def _client(uri: str, **options: Any) -> Client:
     return pymongo.MongoClient(
         uri, serverSelectionTimeoutMS=10_000, socketTimeoutMS=30_000, **options
     )
+
+
+def as_service(secret: Secret) -> Client:
+    """A client with the very URI that the service gets."""
+    return pymongo.MongoClient(secret.uri, serverSelectionTimeoutMS=10_000)
+
+
+def as_drill(mongod: Mongod, secret: Secret) -> Client:
+    """A client with the drills' login."""
+    return mongod.login("demijohnDrill", secret.values["drill-password"])
+
+
+def refused(action: Callable[[], object]) -> int | None:
+    """The code with which the server refuses this. Fails where it does not."""
+    with pytest.raises(driver.OperationFailure) as failure:
+        action()
+    return failure.value.code
