@@ -6,6 +6,7 @@ uvicorn times idle keep-alive connections only, and parses whatever it is sent. 
 - requests that are sent before their turn (pipelining) wait unparsed, all but a few;
 - what is not HTTP is refused behind the answers still under way, never inside one of them;
 - a client that has sent all and closed its side still gets its answer;
+- an answer to HTTP/1.0 is never in chunks;
 - a wish for another protocol (`Upgrade`) is passed over, as RFC 9110, section 7.8 allows,
   and the request is served; the parser would take its body for the next request.
 """
@@ -24,6 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from demijohn.front.closing import OLD, end_by_closing, reset_at_close
 from demijohn.front.heads import framing, origin_form
 
 CONNECTION = "demijohn.connection"
@@ -177,6 +179,8 @@ class Connection(HttpToolsProtocol):
             self.url, self.headers[:] = origin_form(self.url, self.headers)
         super().on_headers_complete()
         self._unanswered += 1  # not before: a target that can't be parsed makes no request
+        if self.scope["http_version"] == OLD:
+            end_by_closing(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, which whoever reads it bounds."""
@@ -197,7 +201,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size():
-                self.loop.call_later(self.bounds.stall_timeout, self.transport.abort)
+                self.loop.call_later(self.bounds.stall_timeout, self.abort)
         elif self._refusal is not None:
             if not self._unanswered:
                 self._say_and_close(self._refusal)
@@ -259,6 +263,9 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """End the connection at once, so that no part of an answer passes for the whole."""
+        is_open = self in self.connections  # later its descriptor may be another's
+        if is_open and self.cycle is not None and self.cycle.scope["http_version"] == OLD:
+            reset_at_close(self.transport)
         self.transport.abort()
 
     # Parsing
