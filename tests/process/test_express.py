@@ -1,0 +1,249 @@
+"""The express path says what the full path says.
+
+Every request goes to a service with it and to one without, and all that can be seen of it is
+compared (tests/support/express_pair.py): answer, connection, log, counts, stored documents.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from demijohn.documents.collections import STALE
+from demijohn.documents.versions import digest, tag
+from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
+from demijohn.formats.spelling import Spelling
+from tests.support import express_faults
+from tests.support.database import Database
+from tests.support.express_bson import DOCUMENTS as OF_EVERY_TYPE
+from tests.support.express_bson import IDS
+from tests.support.express_pair import ON, Pair, paired, side
+from tests.support.express_requests import AMISS, HOT, REQUESTS, Request
+from tests.support.express_seeds import ABSENT_ID, SMALL_ID, THINGS
+from tests.support.express_seeds import GUIDE as DATA
+from tests.support.express_side import Side
+from tests.support.processes import wait_until
+
+ROUTES = {GUIDE, DOCUMENTS, DOCUMENT}
+"""Those that the express path serves."""
+JSON = (b"Content-Type: application/json",)
+THING = b"/v1/collections/things/documents"
+INSERT_DATA = Request(b"POST", b"/data", JSON, b'{"a":1}')
+INSERT = Request(b"POST", THING, JSON, b'{"a":1}')
+READ = Request(b"GET", b"%b/%b" % (THING, SMALL_ID.encode()))
+READ_ABSENT = Request(b"GET", b"%b/%b" % (THING, ABSENT_ID.encode()))
+LIST = Request(b"GET", b"/data")
+PLAINEST = {
+    "an insert into data": (INSERT_DATA, GUIDE, 201),
+    "an insert": (INSERT, DOCUMENTS, 201),
+    "a read": (READ, DOCUMENT, 200),
+    "a read of what is not there": (READ_ABSENT, DOCUMENT, 404),
+    "the list": (LIST, GUIDE, 200),
+}
+DRAINING = {"DEMIJOHN_DRAIN_DELAY": "20"}
+LONG = 5.0
+"""Seconds in which a database that is gone must be told: the product page's two, and as many
+again and one for two busy cores."""
+
+
+@pytest.fixture(scope="module")
+def pair(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A service with the express path, and one without."""
+    with paired(tmp_path_factory.mktemp("express"), database.uri, ON) as found:
+        yield found
+
+
+def _each(
+    requests: st.SearchStrategy[Request], count: int, compare: Callable[[Request], object]
+) -> int:
+    """Draw so many requests and compare each; how many there were."""
+    asked = 0
+
+    @settings(max_examples=count, database=None, suppress_health_check=list(HealthCheck))
+    @given(request=requests)
+    def run(request: Request) -> None:
+        nonlocal asked
+        asked += 1
+        compare(request)
+
+    run()
+    return asked
+
+
+@pytest.mark.parametrize("count", [350, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_the_paths_cannot_be_told_apart(pair: Pair, count: int) -> None:
+    """Whatever is asked, however: the same answer, log line, counts and stored documents.
+
+    A third of the requests, and some of each route, were served by the express path, and none by
+    the service without one.
+    """
+    before = pair.served()
+    with pair.counting_alike():
+        asked = _each(REQUESTS, count, pair.compare)
+    served = pair.served() - before
+    assert served.keys() == ROUTES
+    assert served.total() > asked / 3
+    assert pair.sides[1].served() == {}
+
+
+@pytest.mark.parametrize("name", PLAINEST)
+def test_the_plainest_requests_are_served(pair: Pair, name: str) -> None:
+    """What the express path is there for goes through it, and is counted once."""
+    request, route, status = PLAINEST[name]
+    pair.compare(request)  # what is known of collections is not older than this
+    before = pair.served()
+    assert pair.compare(request).answers[0].status == status
+    assert pair.served() - before == {route: 1}
+
+
+@pytest.mark.parametrize("fault", express_faults.FAULTS)
+def test_a_path_that_differs_is_found(
+    pair: Pair, database: Database, tmp_path: Path, fault: str
+) -> None:
+    """The control: an express path that is wrong in one thing does not pass."""
+    broken = {**ON, **express_faults.environ(tmp_path / "fault", fault)}
+    with side(tmp_path, database.uri, "tested", broken) as tested:
+        sabotaged = Pair(tested, pair.sides[1])
+
+        @settings(
+            max_examples=2_000,
+            database=None,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(request=AMISS)
+        def compare(request: Request) -> None:
+            sabotaged.compare(request)
+
+        with pytest.raises(AssertionError):
+            compare()
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(1_000, marks=pytest.mark.soak)])
+def test_pipelined_requests_are_answered_in_order(pair: Pair, count: int) -> None:
+    """Several in one segment, hot ones and others: all answered, each in its turn."""
+
+    @settings(max_examples=count, database=None, suppress_health_check=list(HealthCheck))
+    @given(requests=st.lists(HOT | st.just(replace(READ, method=b"HEAD")), min_size=2, max_size=6))
+    def run(requests: list[Request]) -> None:
+        # HEAD has no body, and only of the first answer is that known to who reads them.
+        asked = [each for each in requests if each.method != b"HEAD"] or [LIST, READ]
+        numbered = [_numbered(each, number) for number, each in enumerate(asked)]
+        answers = pair.compare(*numbered, LIST).answers
+        names = [each.header(b"x-request-id") for each in answers[: len(numbered)]]
+        assert names == [b"turn-%d" % number for number in range(len(numbered))]
+
+    run()
+
+
+def _numbered(request: Request, number: int) -> Request:
+    own = b"X-Request-Id: turn-%d" % number
+    return replace(request, headers=(*request.headers, own), ends=False)
+
+
+@pytest.mark.parametrize("request_", [INSERT_DATA, INSERT], ids=["data", "v1"])
+def test_a_body_that_comes_slowly(pair: Pair, request_: Request) -> None:
+    """In forty pieces it is the same body, and the express path serves it."""
+    before = pair.served()
+    for framing in ("length", "chunked"):
+        told = pair.compare(replace(request_, pieces=40, framing=framing))
+        assert told.answers[0].status == 201
+    assert (pair.served() - before).total() == 2
+
+
+@pytest.mark.parametrize("wish", [None, b"Accept: application/ejson", b"If-None-Match: *"])
+def test_documents_of_every_type(pair: Pair, wish: bytes | None) -> None:
+    """What other clients have stored is read alike: every type of BSON, in each spelling."""
+    headers = () if wish is None else (wish,)
+    before = pair.served()
+    with pair.laid({THINGS: OF_EVERY_TYPE}):
+        for identity in IDS:
+            pair.compare(Request(b"GET", b"%b/%b" % (THING, str(identity).encode()), headers))
+    assert (pair.served() - before).total() == (len(IDS) if wish is None else 0)
+
+
+def test_copies_that_are_good(pair: Pair) -> None:
+    """With its own tag each document is 304 on both, with another's 200."""
+    with pair.laid({THINGS: OF_EVERY_TYPE}):
+        for identity, document in list(zip(IDS, OF_EVERY_TYPE, strict=True))[::6]:
+            own = tag(digest(document), Spelling.PLAIN).encode()
+            for given_, status in ((own, 304), (b'"other.p"', 200)):
+                target = b"%b/%b" % (THING, str(identity).encode())
+                request = Request(b"GET", target, (b"If-None-Match: " + given_,))
+                assert pair.compare(request).answers[0].status == status
+
+
+def test_the_list_of_every_type(pair: Pair) -> None:
+    """`GET /data` streams the same bytes, of an empty collection and of one of many chunks."""
+    with pair.laid({DATA: OF_EVERY_TYPE}):
+        for request in (LIST, replace(LIST, version=b"HTTP/1.0"), replace(LIST, ends=True)):
+            assert len(pair.compare(request).answers[0].body) > 300_000
+    with pair.laid({}, alone=True):
+        assert pair.compare(LIST).answers[0].body == b"3\r\n[]\n\r\n0\r\n\r\n"
+
+
+def _insert_until(one: Side, status: int) -> None:
+    def is_met() -> bool:
+        answer = one.api.insert({})
+        one.skip_to(answer.headers["X-Request-Id"])
+        return answer.status == status
+
+    wait_until(is_met, f"an insert is answered by {status}")
+
+
+def _drains(one: Side) -> bool:
+    return one.api.get("/readyz").status == 503
+
+
+def _is_lost(told_by: Pair, request: Request) -> bool:
+    """Whether both say the same: 503, in time, nothing written."""
+    began = time.monotonic()
+    answer = told_by.compare(request, is_stored=False).answers[0]
+    assert time.monotonic() - began < 2 * LONG
+    assert answer.status == 503
+    assert answer.header(b"retry-after") is not None
+    return b"database-unavailable" in answer.body
+
+
+def test_a_database_that_goes_and_comes_back(own_database: Database, tmp_path: Path) -> None:
+    """Both say so in the same words and in time, and both go on by themselves."""
+    requests = (INSERT, READ, LIST)
+    with paired(tmp_path, own_database.uri, ON) as pair:
+        for request in requests:
+            pair.compare(request)
+        own_database.stop()
+        for one in pair.sides:
+            _insert_until(one, 503)
+        time.sleep(STALE)  # what is known of the collections is too old for both
+        for request in requests:
+            assert _is_lost(pair, request)
+        own_database.start()
+        for one in pair.sides:
+            _insert_until(one, 201)
+            one.restore(pair.seeds, one.lying())
+        for request in requests:
+            pair.compare(request)
+
+
+def test_a_service_that_is_about_to_stop(database: Database, tmp_path: Path) -> None:
+    """While it drains it serves on, and says with each answer that the connection ends."""
+    with paired(tmp_path, database.uri, {**ON, **DRAINING}, DRAINING) as pair:
+        for request, _, _ in PLAINEST.values():
+            pair.compare(request)
+        before = pair.served()
+        for one in pair.sides:
+            one.service.process.send_signal(signal.SIGTERM)
+            wait_until(partial(_drains, one), "it drains")
+        for request, _, status in PLAINEST.values():
+            answer = pair.compare(request).answers[0]
+            assert (answer.status, answer.header(b"connection")) == (status, b"close")
+        assert (pair.served() - before).total() == len(PLAINEST)

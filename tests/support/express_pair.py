@@ -1,0 +1,239 @@
+"""Two services held against each other: all that is seen of one request has to be the same.
+
+What a service makes up itself (ids, its part of a trace, the date) is put as a word in place of it,
+wherever it stands: in a header, in the body, in the log, in the stored document.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pymongo
+from bson import ObjectId
+from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
+
+from demijohn.documents.versions import digest
+from tests.support.express_bodies import MAX_BODY
+from tests.support.express_requests import Request
+from tests.support.express_seeds import CONFIGURED, SEEDS
+from tests.support.express_side import Answer, Lying, Side, Told
+from tests.support.service import serving
+
+MADE_ID = re.compile(rb"/documents/([0-9a-f]{24})$")
+_OF_THE_MOMENT = ("timestamp", "ms", "pid")
+ON, OFF = {"DEMIJOHN_EXPRESS": "on"}, {"DEMIJOHN_EXPRESS": "off"}
+SETTINGS = {
+    "DEMIJOHN_WORKERS": "1",
+    "DEMIJOHN_AUTH": "open",  # or the guard would keep odd hosts from either path
+    "DEMIJOHN_MAX_BODY": str(MAX_BODY),
+    "DEMIJOHN_HEAD_TIMEOUT": "3",
+    "DEMIJOHN_BODY_TIMEOUT": "3",
+}
+Words = dict[bytes, bytes]
+
+
+class Pair:
+    """The service under test, and the one that it has to be the same as."""
+
+    def __init__(self, tested: Side, reference: Side) -> None:
+        """Take both; they must have been started alike but for what is under test."""
+        self.sides = (tested, reference)
+        self.seeds: Lying = SEEDS
+        """What lies in both databases before each request."""
+        self._run = uuid.uuid4().hex[:8]
+        self._numbers = itertools.count()
+
+    def prepare(self) -> None:
+        """Configure the collections and put in what every request finds there."""
+        for side in self.sides:
+            for name, configuration in CONFIGURED.items():
+                answer = side.api.put(f"/v1/collections/{name}", configuration)
+                assert answer.status in (200, 201), answer.body
+            side.restore(self.seeds, side.lying())
+            side.lines(len(CONFIGURED))
+
+    def compare(self, *requests: Request, is_stored: bool = True) -> Told:
+        """Send them to both, several of them in one segment; what both have told.
+
+        All that is seen is held against each other, what is stored where `is_stored`. Raises
+        AssertionError where it differs. Afterwards all lies there as before.
+        """
+        key = f"{self._run}-{next(self._numbers)}".encode()
+        tested, reference = (self._told(side, requests, key, is_stored) for side in self.sides)
+        assert tested == reference
+        return tested
+
+    def served(self) -> Counter[str]:
+        """How many requests the express path under test has answered, by route."""
+        return Counter(self.sides[0].served())
+
+    @contextmanager
+    def laid(self, documents: Lying, *, alone: bool = False) -> Iterator[None]:
+        """Have these lie there in this block, beside what does anyway unless they are `alone`."""
+        kept = {} if alone else self.seeds
+        names = kept.keys() | documents.keys()
+        self._lay({each: sorted(kept.get(each, []) + documents.get(each, [])) for each in names})
+        try:
+            yield
+        finally:
+            self._lay(SEEDS)
+
+    def _lay(self, seeds: Lying) -> None:
+        self.seeds = seeds
+        for side in self.sides:
+            side.restore(seeds, side.lying())
+
+    @contextmanager
+    def counting_alike(self) -> Iterator[None]:
+        """Hold the counts of requests and problems in this block against each other."""
+        before = [Counter(side.counts()) for side in self.sides]
+        yield
+        after = [Counter(side.counts()) for side in self.sides]
+        assert after[0] - before[0] == after[1] - before[1]
+
+    def _told(
+        self,
+        side: Side,
+        requests: Sequence[Request],
+        key: bytes,
+        is_stored: bool,  # noqa: FBT001
+    ) -> Told:
+        told = _asked(side, requests, key)
+        if is_stored:
+            told = replace(told, stored=side.lying())
+            side.restore(self.seeds, told.stored)
+        if any(each.is_too_large for each in requests):
+            told = _without_connection(told)
+        return in_words(told, b"".join(piece for each in requests for piece in each.raw(key)))
+
+
+def _asked(side: Side, requests: Sequence[Request], key: bytes) -> Told:
+    """What a service has answered and logged."""
+    bodiless = requests[0].method == b"HEAD"
+    if len(requests) > 1:
+        together = b"".join(piece for each in requests for piece in each.raw(key))
+        answers, stays = side.ask_and_end([together], bodiless=bodiless), False
+    elif requests[0].must_end:
+        answers, stays = side.ask_and_end(requests[0].raw(key), bodiless=bodiless), False
+    else:
+        answers, stays = side.ask(requests[0].raw(key), bodiless=bodiless)
+    logged = sum(each.header(b"x-request-id") is not None for each in answers)
+    return Told(tuple(answers), stays, tuple(side.lines(logged)))
+
+
+def _without_connection(told: Told) -> Told:
+    """The same but for whether the connection stays open.
+
+    After a body that is too large it does where all of it had come already: that is the network's
+    affair.
+    """
+    answers = tuple(
+        replace(each, headers=tuple(two for two in each.headers if two[0] != b"connection"))
+        for each in told.answers
+    )
+    return replace(told, answers=answers, stays_open=False)
+
+
+def in_words(told: Told, request: bytes) -> Told:
+    """The same with words for what the service has made up; `request` is what it was sent."""
+    words: Words = {}
+    for answer in told.answers:
+        words |= _made_up(answer, request.lower(), told.stored)
+    answers = tuple(_worded(each, words) for each in told.answers)
+    lines = tuple(
+        {
+            name: _in_words(str(value).encode(), words)
+            for name, value in line.items()
+            if name not in _OF_THE_MOMENT
+        }
+        for line in told.lines
+    )
+    stored = {
+        name: sorted(_stored_in_words(each, words) for each in documents)
+        for name, documents in told.stored.items()
+    }
+    return replace(told, answers=answers, lines=lines, stored=stored)
+
+
+def _made_up(answer: Answer, request: bytes, stored: Lying) -> Words:
+    """The words for what stands in an answer, and was not in its request."""
+    words: Words = {}
+    request_id = answer.header(b"x-request-id") or b""
+    _, trace, span, _ = (answer.header(b"traceresponse") or b"---").split(b"-")
+    made = MADE_ID.search(answer.header(b"location") or b"")
+    for text, word in ((request_id, b"<request>"), (trace, b"<trace>"), (span, b"<span>")):
+        if text and text.lower() not in request:
+            words[text] = word
+    if made is not None and made[1] not in request:
+        words[made[1]] = b"<id>"
+        words |= _versions(made[1], stored)
+    return words
+
+
+def _versions(made: bytes, stored: Lying) -> Words:
+    """The word for the version of the document that is stored under an id, where it is."""
+    found = [each for documents in stored.values() for each in documents if _has_id(each, made)]
+    return {digest(each).encode(): b"<version>" for each in found}
+
+
+def _has_id(document: bytes, made: bytes) -> bool:
+    identity = RawBSONDocument(document, DEFAULT_RAW_BSON_OPTIONS)["_id"]
+    return bool(identity == ObjectId(made.decode()))
+
+
+def _worded(answer: Answer, words: Words) -> Answer:
+    headers = tuple(
+        (name, b"<date>" if name.lower() == b"date" else _in_words(value, words))
+        for name, value in answer.headers
+    )
+    return replace(answer, headers=headers, body=_in_words(answer.body, words))
+
+
+def _in_words(text: bytes, words: Words) -> bytes:
+    for made, word in words.items():
+        text = text.replace(made, word)
+    return text
+
+
+def _stored_in_words(document: bytes, words: Words) -> bytes:
+    for made, word in words.items():
+        if word == b"<id>":
+            document = document.replace(ObjectId(made.decode()).binary, word)
+    return document
+
+
+@contextmanager
+def side(directory: Path, uri: str, name: str, settings: Mapping[str, str]) -> Iterator[Side]:
+    """A service of the block's own, which stores into the database `name` of that server."""
+    given = {**SETTINGS, "MONGODB_URI": uri, "DEMIJOHN_DATABASE": name, **settings}
+    with (
+        pymongo.MongoClient[RawBSONDocument](uri, document_class=RawBSONDocument) as client,
+        serving(directory, given) as service,
+        closing(Side(service, client[name])) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def paired(
+    directory: Path,
+    uri: str,
+    tested: Mapping[str, str],
+    reference: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Pair]:
+    """Two services on one database server, given what is peculiar to each; prepared."""
+    with (
+        side(directory, uri, "tested", tested) as one,
+        side(directory, uri, "reference", {**OFF, **reference}) as other,
+    ):
+        pair = Pair(one, other)
+        pair.prepare()
+        yield pair
