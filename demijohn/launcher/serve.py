@@ -38,9 +38,9 @@ MALLOC = {
 """For glibc, mallopt(3): memory that a large body took goes back to the system.
 
 By default its thresholds rise with use: 16 of the worst bodies of 2 MiB at once came to 700 MiB,
-with these to 330. And each thread would have a heap of its own and keep what it once had: reading
-100,000 documents a few times, a part in this thread and a part in that, left 80 MiB behind, with
-one heap for all of them 10. Only one of them runs Python at a time, so they seldom wait for it.
+with these to 330. And each thread would have a heap of its own and keep what it once had: eight
+clients that read 100,000 documents, each a part in this thread and a part in that, took 24 MiB,
+with one heap for all threads 8. Only one of them runs Python at a time, so they seldom wait for it.
 """
 log = structlog.get_logger()
 
