@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ AGAIN = 12
 """Reads, one after another, each of them in parts by several threads."""
 LINES = "Accept: application/x-ndjson"
 DOCUMENTS = "/v1/collections/data/documents"
+UNREAD = 10
+"""Clients that do not read an array, and as many that do not read lines."""
+AN_ANSWER = 3 * MIB // 2
+"""What may be held of one: a batch of 256 KiB as it came, cut out, spelt and half sent."""
 CEILING = 512 * MIB
 """What the guide's manifest gives a container."""
 HELD = 1000
@@ -103,6 +108,29 @@ def test_reading_again_and_again_takes_no_more(
         assert ask(service.port, head("GET", DOCUMENTS, LINES)).whole
     print(f"{(peak(worker) - rest) / MIB:.1f} MiB for {AGAIN} reads of each kind")
     assert peak(worker) - rest <= 2 * FLAT
+
+
+def test_clients_that_do_not_read_make_nobody_buffer(
+    big_database: Database, own_service: Starter
+) -> None:
+    """Of an answer that is not read no more is held than a batch and what is made of it."""
+    with documents(big_database.uri) as kept:
+        fill(kept, FEW, padding=1_000)
+    service = own_service({"MONGODB_URI": big_database.uri})
+    (worker,) = service.workers()
+    assert ask(service.port, head("GET", "/data")).whole
+    rest = resident(worker)
+    reset_peak(worker)
+    with ExitStack() as held:
+        for request in (head("GET", "/data"), head("GET", DOCUMENTS, LINES)) * UNREAD:
+            connection = held.enter_context(connect(service.port))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            connection.sendall(request)
+            assert connection.recv(1_000)
+        assert ask(service.port, head("GET", "/data")).whole
+        taken = peak(worker) - rest
+    print(f"{taken / MIB:.1f} MiB for {2 * UNREAD} answers that nobody reads")
+    assert taken <= 2 * UNREAD * AN_ANSWER
 
 
 @pytest.mark.parametrize(
