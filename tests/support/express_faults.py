@@ -1,18 +1,22 @@
 """Express paths with one thing wrong: the controls of the tests that hold it to the full path.
 
-`environ(directory, fault)` is for a service's settings: its workers then run that build.
+`environ(directory, fault)` is for a service's settings: its workers then run that build. It is put
+in by a file of its own, not by `tests.support.faults`, since only some of it is a function.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from demijohn.documents.collections import UNCONFIGURED, Configurations
 from demijohn.front import express
+from tests.support.express_requests import HOT, WITH_QUERY, Request, with_header
 
 ROOT = Path(__file__).parents[2]
 _LOADER = """\
@@ -21,7 +25,7 @@ import sys
 if "demijohn.launcher.worker" in sys.orig_argv:
     from tests.support import express_faults
 
-    express_faults.FAULTS[{fault!r}]()
+    express_faults.FAULTS[{fault!r}].put_in()
 """
 _line = express._line
 
@@ -62,11 +66,19 @@ def _put_in_no_label() -> None:
     express._whole = lambda line, told: right(line, replace(told, problem=None))
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    "Accept passed over": _passes_over(b"accept"),
-    "If-None-Match passed over": _passes_over(b"if-none-match"),
-    "any Content-Type taken": _put_in("_line", _any_type),
-    "parameters passed over": _put_in("_line", _without_query),
-    "schemas passed over": _put_in_no_schema,
-    "problems not counted": _put_in_no_label,
+@dataclass(frozen=True)
+class Fault:
+    """What breaks a process, and requests of which some meet it."""
+
+    put_in: Callable[[], None]
+    requests: st.SearchStrategy[Request]
+
+
+FAULTS = {
+    "Accept passed over": Fault(_passes_over(b"accept"), with_header(b"Accept")),
+    "conditions passed over": Fault(_passes_over(b"if-none-match"), with_header(b"If-None-Match")),
+    "any Content-Type taken": Fault(_put_in("_line", _any_type), with_header(b"Content-Type")),
+    "parameters passed over": Fault(_put_in("_line", _without_query), WITH_QUERY),
+    "schemas passed over": Fault(_put_in_no_schema, HOT),
+    "problems not counted": Fault(_put_in_no_label, HOT),
 }

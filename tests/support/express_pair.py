@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pymongo
 from bson import ObjectId
@@ -37,6 +41,8 @@ SETTINGS = {
     "DEMIJOHN_HEAD_TIMEOUT": "3",
     "DEMIJOHN_BODY_TIMEOUT": "3",
 }
+UNTOLD = 0.05
+"""Seconds in which a request that was not answered is logged, if it is."""
 Words = dict[bytes, bytes]
 
 
@@ -48,6 +54,7 @@ class Pair:
         self.sides = (tested, reference)
         self.seeds: Lying = SEEDS
         """What lies in both databases before each request."""
+        self._threads = ThreadPoolExecutor(len(self.sides))
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count()
 
@@ -66,10 +73,16 @@ class Pair:
         All that is seen is held against each other, what is stored where `is_stored`. Raises
         AssertionError where it differs. Afterwards all lies there as before.
         """
-        key = f"{self._run}-{next(self._numbers)}".encode()
-        tested, reference = (self._told(side, requests, key, is_stored) for side in self.sides)
-        assert tested == reference
+        tested, reference = self.both(*requests, is_stored=is_stored)
+        assert tested == reference, _difference(tested, reference, requests)
         return tested
+
+    def both(self, *requests: Request, is_stored: bool = True) -> tuple[Told, Told]:
+        """What each of them tells, asked at the same time; see `compare`."""
+        key = f"{self._run}-{next(self._numbers)}".encode()
+        ask = partial(self._told, requests=requests, key=key, is_stored=is_stored)
+        tested, reference = self._threads.map(ask, self.sides)
+        return tested, reference
 
     def served(self) -> Counter[str]:
         """How many requests the express path under test has answered, by route."""
@@ -99,12 +112,12 @@ class Pair:
         after = [Counter(side.counts()) for side in self.sides]
         assert after[0] - before[0] == after[1] - before[1]
 
+    def close(self) -> None:
+        """End its threads; the services go on."""
+        self._threads.shutdown()
+
     def _told(
-        self,
-        side: Side,
-        requests: Sequence[Request],
-        key: bytes,
-        is_stored: bool,  # noqa: FBT001
+        self, side: Side, *, requests: Sequence[Request], key: bytes, is_stored: bool
     ) -> Told:
         told = _asked(side, requests, key)
         if is_stored:
@@ -113,6 +126,16 @@ class Pair:
         if any(each.is_too_large for each in requests):
             told = _without_connection(told)
         return in_words(told, b"".join(piece for each in requests for piece in each.raw(key)))
+
+
+def _difference(tested: Told, reference: Told, requests: Sequence[Request]) -> str:
+    """In what they differ, for whoever reads the failure."""
+    lines = [repr(b"".join(each.raw(b"key")))[:2_000] for each in requests]
+    for each in fields(Told):
+        two = getattr(tested, each.name), getattr(reference, each.name)
+        if two[0] != two[1]:
+            lines += [f"{each.name}: {repr(two[0])[:2_000]}", f"  and not: {repr(two[1])[:2_000]}"]
+    return "\n".join(lines)
 
 
 def _asked(side: Side, requests: Sequence[Request], key: bytes) -> Told:
@@ -126,6 +149,8 @@ def _asked(side: Side, requests: Sequence[Request], key: bytes) -> Told:
     else:
         answers, stays = side.ask(requests[0].raw(key), bodiless=bodiless)
     logged = sum(each.header(b"x-request-id") is not None for each in answers)
+    if not answers:
+        time.sleep(UNTOLD)
     return Told(tuple(answers), stays, tuple(side.lines(logged)))
 
 
@@ -147,6 +172,8 @@ def in_words(told: Told, request: bytes) -> Told:
     words: Words = {}
     for answer in told.answers:
         words |= _made_up(answer, request.lower(), told.stored)
+    for line in told.lines:  # also of a request whose answer did not go out
+        words |= _made_up_in_line(line, request.lower())
     answers = tuple(_worded(each, words) for each in told.answers)
     lines = tuple(
         {
@@ -165,17 +192,26 @@ def in_words(told: Told, request: bytes) -> Told:
 
 def _made_up(answer: Answer, request: bytes, stored: Lying) -> Words:
     """The words for what stands in an answer, and was not in its request."""
-    words: Words = {}
     request_id = answer.header(b"x-request-id") or b""
     _, trace, span, _ = (answer.header(b"traceresponse") or b"---").split(b"-")
+    words = _identities(request_id, trace, span, request)
     made = MADE_ID.search(answer.header(b"location") or b"")
-    for text, word in ((request_id, b"<request>"), (trace, b"<trace>"), (span, b"<span>")):
-        if text and text.lower() not in request:
-            words[text] = word
     if made is not None and made[1] not in request:
         words[made[1]] = b"<id>"
         words |= _versions(made[1], stored)
     return words
+
+
+def _made_up_in_line(line: Mapping[str, Any], request: bytes) -> Words:
+    request_id, trace, span = (
+        line[name].encode() for name in ("request_id", "trace_id", "span_id")
+    )
+    return _identities(request_id, trace, span, request)
+
+
+def _identities(request_id: bytes, trace: bytes, span: bytes, request: bytes) -> Words:
+    made = {request_id: b"<request>", trace: b"<trace>", span: b"<span>"}
+    return {text: word for text, word in made.items() if text and text.lower() not in request}
 
 
 def _versions(made: bytes, stored: Lying) -> Words:
@@ -212,8 +248,12 @@ def _stored_in_words(document: bytes, words: Words) -> bytes:
 
 @contextmanager
 def side(directory: Path, uri: str, name: str, settings: Mapping[str, str]) -> Iterator[Side]:
-    """A service of the block's own, which stores into the database `name` of that server."""
+    """A service of the block's own, which stores into the database `name` of that server.
+
+    A setting that is empty is left out.
+    """
     given = {**SETTINGS, "MONGODB_URI": uri, "DEMIJOHN_DATABASE": name, **settings}
+    given = {each: value for each, value in given.items() if value}
     with (
         pymongo.MongoClient[RawBSONDocument](uri, document_class=RawBSONDocument) as client,
         serving(directory, given) as service,
@@ -233,7 +273,7 @@ def paired(
     with (
         side(directory, uri, "tested", tested) as one,
         side(directory, uri, "reference", {**OFF, **reference}) as other,
+        closing(Pair(one, other)) as pair,
     ):
-        pair = Pair(one, other)
         pair.prepare()
         yield pair

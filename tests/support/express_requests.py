@@ -13,7 +13,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from tests.support.express_bodies import BAD, GOOD, LARGE, MAX_BODY
-from tests.support.express_headers import HARMLESS, JSON, TELLING
+from tests.support.express_headers import HARMLESS, JSON, TELLING, lines_of
 from tests.support.express_seeds import (
     ABSENT_ID,
     GUIDE,
@@ -145,7 +145,14 @@ _HOSTS = st.sampled_from(
         *(b"Host: 127.0.0.1:5000", b"host: LOCALHOST", b"Host:", b"Host: a..b", b"Host: x y"),
         *(b"Host: " + b"x" * 64 + b".example", b"Host: \xff", b"Host: localhost:x", b"Host: [::1"),
         *(b"Host: localhost\r\nHost: localhost", b"Host: localhost\r\nHost: evil.example"),
-        *(b"Host: evil.example", b"Host: user@localhost", b"Host: localhost/x", b"Host: -.-"),
+        *(
+            b"Host: evil.example",
+            b"Host: user@localhost",
+            b"Host: localhost/x",
+            b"Host: -.-",
+            b"Host: .x",
+            b"Host: x.",
+        ),
     ]
 )
 _FRAMINGS = st.sampled_from(["chunked", "cut", "trailing"])
@@ -215,6 +222,15 @@ def _with_header(request: Request, lines: tuple[bytes, ...]) -> st.SearchStrateg
     )
 
 
+def with_header(name: bytes) -> st.SearchStrategy[Request]:
+    """Hot requests with lines of this header."""
+    return st.tuples(_POSTS | _GETS, lines_of(name)).flatmap(lambda two: _with_header(*two))
+
+
+WITH_QUERY = st.builds(
+    lambda request, query: replace(request, target=request.target + query), _POSTS | _GETS, _QUERIES
+)
+"""Hot requests but for their parameters."""
 _FAR = st.builds(
     Request,
     method=_METHODS,

@@ -187,12 +187,6 @@ class Side:
             found += self._new_lines()
         return found
 
-    def skip_to(self, request_id: str) -> None:
-        """Forget what it has logged up to the request of this id, which it has answered."""
-        lines = self.lines(1)
-        while lines and all(each["request_id"] != request_id for each in lines):
-            lines = self.lines(1)
-
     def _new_lines(self) -> list[dict[str, Any]]:
         whole, _, self._begun = (self._begun + self._log.read()).rpartition("\n")
         parsed = [json.loads(each) for each in whole.splitlines() if each.startswith("{")]
