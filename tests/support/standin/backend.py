@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 STOP_TIMEOUT = 20.0
@@ -49,7 +51,7 @@ class Backend:
             *("--cache-size", CACHE, "--sync-on-commit", "--log-level", "WARNING"),
             *(["--auth"] if auth else []),
             stdin=asyncio.subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_dying_with(os.getpid()),
             pass_fds=(self._lock,),
             start_new_session=True,
         )
@@ -114,9 +116,16 @@ def _command() -> str:
     return str(beside) if beside.exists() else shutil.which("secantusd-py") or str(beside)
 
 
-def _die_with_parent() -> None:
-    """A killed mongod leaves nothing running."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _dying_with(parent: int) -> Callable[[], None]:
+    """What a child does before it is the server, for a killed mongod leaves nothing running."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent was killed before the call above
+
+    return in_child
 
 
 def _free_port() -> int:
