@@ -24,11 +24,10 @@ from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 
-BATCH = 1_000
-"""Documents of the first batch, where there is a limit or a pipeline; MongoDB bounds its bytes at
-16 MiB."""
-FIRST_BATCH = 32
-"""Documents of the first batch of all that there are: few, for the first byte soon."""
+FIRST_BATCH = 101
+"""Documents of the first batch, MongoDB's own number: few, for the first byte soon."""
+FIRST_OF_LIMITED = 1_000
+"""The same where a limit says how many there can be: then that they come in one batch counts."""
 MOST_IN_BATCH = 4_000
 BATCH_BYTES = 256 * 1024
 """What further batches are to have, by the size of those before: a batch is held several times
@@ -94,7 +93,7 @@ class Reading:
         cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
         """
         kind = "find" if query.limit else "scan"
-        size = BATCH if query.limit else FIRST_BATCH
+        size = FIRST_OF_LIMITED if query.limit else FIRST_BATCH
         return self._batches(kind, self._open(query, size, until), InvalidFilter, size)
 
     def count(self, collection: str, where: bytes) -> int:
@@ -134,9 +133,9 @@ class Reading:
             cursor = self._collection(collection).aggregate_raw_batches(
                 [RawBSONDocument(stage) for stage in pipeline],
                 maxTimeMS=self._milliseconds,
-                batchSize=BATCH,
+                batchSize=FIRST_BATCH,
             )
-        return self._batches("aggregate", cursor, InvalidPipeline, BATCH)
+        return self._batches("aggregate", cursor, InvalidPipeline, FIRST_BATCH)
 
     def explain(self, query: Query) -> dict[str, Any]:
         """How the database answers a query, with what it examined (MongoDB manual, "explain")."""
