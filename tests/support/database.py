@@ -14,7 +14,7 @@ import pymongo
 from pymongo.collection import Collection
 
 from demijohn.launcher.server import find_command
-from tests.support.processes import TimedOutError, wait_until
+from tests.support.processes import TimedOutError, freeze, wait_until
 from tests.support.service import clean_environ
 
 Documents = Collection[dict[str, Any]]
@@ -91,7 +91,7 @@ class Database:
 
     def pause(self) -> None:
         """Have it accept connections but answer nothing: SIGSTOP."""
-        self._signal(signal.SIGSTOP)
+        freeze(self._require().pid)
 
     def resume(self) -> None:
         """Undo `pause`."""

@@ -19,7 +19,7 @@ from pymongo import errors as driver
 
 from demijohn.cli.secrets import secret
 from tests.support.database import free_port
-from tests.support.processes import wait_until
+from tests.support.processes import freeze, wait_until
 from tests.support.service import ROOT, clean_environ
 
 SET = "rs0"
@@ -78,7 +78,7 @@ class Mongod:
     def pause(self) -> None:
         """Have it accept connections but answer nothing."""
         assert self._process
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def resume(self) -> None:
         """Undo `pause`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 
@@ -32,6 +34,19 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def freeze(pid: int) -> None:
+    """Stop a process (SIGSTOP); returns once each of its threads has, which may take a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: set(_states(pid)) == {"T"}, "all its threads are stopped")
+
+
+def _states(pid: int) -> Iterator[str]:
+    """The states of a process's threads, see proc_pid_stat(5)."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield (thread / "stat").read_text(encoding="ascii").rpartition(") ")[2][0]
 
 
 def tree(pid: int) -> list[psutil.Process]:
