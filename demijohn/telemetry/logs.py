@@ -74,7 +74,12 @@ def _text() -> list[Any]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         _short,
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20),
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=20,
+            # Where rich is installed the default shows local variables: bodies and secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        ),
     ]
 
 
