@@ -165,6 +165,7 @@ def test_a_path_that_differs_is_found(sabotaged: tuple[Pair, Fault]) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_a_path_that_differs_is_found_among_all_requests(sabotaged: tuple[Pair, Fault]) -> None:
     """The same where nobody knows what is wrong: each fault by the requests of the test itself."""
     pair, _ = sabotaged
@@ -178,7 +179,9 @@ def test_what_once_told_them_apart(pair: Pair, request_: Request) -> None:
         pair.compare(request_)
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(1_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "count", [25, pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+)
 def test_pipelined_requests_are_answered_in_order(pair: Pair, count: int) -> None:
     """Several in one segment, hot ones and others: all answered, each in its turn."""
 

@@ -7,7 +7,6 @@ wherever it stands: in a header, in the body, in the log, in the stored document
 from __future__ import annotations
 
 import itertools
-import re
 import time
 import uuid
 from collections import Counter
@@ -26,12 +25,14 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
 from demijohn.documents.versions import digest
 from tests.support.express_bodies import MAX_BODY
+from tests.support.express_bson import IDS
 from tests.support.express_requests import Request
-from tests.support.express_seeds import CONFIGURED, SEEDS
+from tests.support.express_seeds import ABSENT_ID, CONFIGURED, LARGE_ID, SEEDS, SMALL_ID
 from tests.support.express_side import Answer, Lying, Side, Told
 from tests.support.service import serving
 
-MADE_ID = re.compile(rb"/documents/([0-9a-f]{24})$")
+KNOWN_IDS = {*map(ObjectId, (SMALL_ID, LARGE_ID, ABSENT_ID)), *IDS}
+"""Those that no service makes."""
 _OF_THE_MOMENT = ("timestamp", "ms", "pid")
 ON, OFF = {"DEMIJOHN_EXPRESS": "on"}, {"DEMIJOHN_EXPRESS": "off"}
 SETTINGS = {
@@ -169,11 +170,11 @@ def _without_connection(told: Told) -> Told:
 
 def in_words(told: Told, request: bytes) -> Told:
     """The same with words for what the service has made up; `request` is what it was sent."""
-    words: Words = {}
+    words = _of_documents(told.stored, request.lower())
     for answer in told.answers:
-        words |= _made_up(answer, request.lower(), told.stored)
+        words |= _of_answer(answer, request.lower())
     for line in told.lines:  # also of a request whose answer did not go out
-        words |= _made_up_in_line(line, request.lower())
+        words |= _of_line(line, request.lower())
     answers = tuple(_worded(each, words) for each in told.answers)
     lines = tuple(
         {
@@ -190,19 +191,29 @@ def in_words(told: Told, request: bytes) -> Told:
     return replace(told, answers=answers, lines=lines, stored=stored)
 
 
-def _made_up(answer: Answer, request: bytes, stored: Lying) -> Words:
-    """The words for what stands in an answer, and was not in its request."""
-    request_id = answer.header(b"x-request-id") or b""
-    _, trace, span, _ = (answer.header(b"traceresponse") or b"---").split(b"-")
-    words = _identities(request_id, trace, span, request)
-    made = MADE_ID.search(answer.header(b"location") or b"")
-    if made is not None and made[1] not in request:
-        words[made[1]] = b"<id>"
-        words |= _versions(made[1], stored)
+def _of_documents(stored: Lying, request: bytes) -> Words:
+    """The words for ids of stored documents that the request has not brought, and their versions.
+
+    An address in an answer gets its word by this too: it has to be that of what is stored.
+    """
+    words: Words = {}
+    for document in (each for documents in stored.values() for each in documents):
+        identity = RawBSONDocument(document, DEFAULT_RAW_BSON_OPTIONS)["_id"]
+        if isinstance(identity, ObjectId) and identity not in KNOWN_IDS:
+            made = str(identity).encode()
+            if made not in request:
+                words |= {made: b"<id>", digest(document).encode(): b"<version>"}
     return words
 
 
-def _made_up_in_line(line: Mapping[str, Any], request: bytes) -> Words:
+def _of_answer(answer: Answer, request: bytes) -> Words:
+    """The words for what stands in an answer, and was not in its request."""
+    request_id = answer.header(b"x-request-id") or b""
+    _, trace, span, _ = (answer.header(b"traceresponse") or b"---").split(b"-")
+    return _identities(request_id, trace, span, request)
+
+
+def _of_line(line: Mapping[str, Any], request: bytes) -> Words:
     request_id, trace, span = (
         line[name].encode() for name in ("request_id", "trace_id", "span_id")
     )
@@ -212,17 +223,6 @@ def _made_up_in_line(line: Mapping[str, Any], request: bytes) -> Words:
 def _identities(request_id: bytes, trace: bytes, span: bytes, request: bytes) -> Words:
     made = {request_id: b"<request>", trace: b"<trace>", span: b"<span>"}
     return {text: word for text, word in made.items() if text and text.lower() not in request}
-
-
-def _versions(made: bytes, stored: Lying) -> Words:
-    """The word for the version of the document that is stored under an id, where it is."""
-    found = [each for documents in stored.values() for each in documents if _has_id(each, made)]
-    return {digest(each).encode(): b"<version>" for each in found}
-
-
-def _has_id(document: bytes, made: bytes) -> bool:
-    identity = RawBSONDocument(document, DEFAULT_RAW_BSON_OPTIONS)["_id"]
-    return bool(identity == ObjectId(made.decode()))
 
 
 def _worded(answer: Answer, words: Words) -> Answer:

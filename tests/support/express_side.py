@@ -19,6 +19,8 @@ from tests.support.service import Service
 
 SILENCE = 20.0
 """Seconds after which an answer that has not come is taken as none."""
+IDLE = 2.0
+"""Seconds for which an idle connection is still used."""
 SENTINEL = head("GET", "/livez")
 """What is asked to see whether a connection stays open; it is not logged."""
 BODILESS = (204, 304)
@@ -155,19 +157,28 @@ class Side:
         self.stored = stored
         self.api = Api(service.url)
         self._line: Line | None = None
+        self._used = 0.0
         self._log = service._log_path.open(encoding="utf-8")
         self._begun = ""
 
     def ask(self, pieces: Iterable[bytes], *, bodiless: bool) -> tuple[list[Answer], bool]:
         """What it answers on a connection that is kept, and whether that stays open."""
-        line = self._line or Line(self.service.port)
+        line = self._kept() or Line(self.service.port)
         line.send(pieces)
         answers = line.read(bodiless=bodiless)
         stays = bool(answers) and answers[-1].is_whole and line.is_open()
         if not stays:
             line.close()
         self._line = line if stays else None
+        self._used = time.monotonic()
         return answers, stays
+
+    def _kept(self) -> Line | None:
+        """The connection that is kept; one that has been idle for long may be about to be closed."""
+        if self._line is not None and time.monotonic() - self._used > IDLE:
+            self._line.close()
+            self._line = None
+        return self._line
 
     def ask_and_end(self, pieces: Iterable[bytes], *, bodiless: bool) -> list[Answer]:
         """What it answers on a connection whose other side is closed behind the request."""
