@@ -174,7 +174,7 @@ class Side:
         return answers, stays
 
     def _kept(self) -> Line | None:
-        """The connection that is kept; one that has been idle for long may be about to be closed."""
+        """The connection that is kept; one that has long been idle may be about to be closed."""
         if self._line is not None and time.monotonic() - self._used > IDLE:
             self._line.close()
             self._line = None
