@@ -38,11 +38,14 @@ from demijohn.store.finds import Unread
 LARGEST = 16 * 1024
 """Bytes of a body, and of a document that is spelt, on the loop: more would hold up all others."""
 _PATH = re.compile(rb"/v1/collections/([A-Za-z0-9_.-]+)/documents(?:/([0-9A-Fa-f]{24}))?")
+HOST, CONTENT_TYPE = b"host", b"content-type"
+_HOST = re.compile(rb"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?", re.IGNORECASE)
+"""A name, or an address: of any other the framework has its own opinion."""
 _PLAINLY = frozenset((b"*/*", b"", PLAIN.encode(), b"application/json, text/plain, */*"))
 WATCHED: dict[bytes, frozenset[bytes]] = {
     b"accept": _PLAINLY,
     b"content-encoding": frozenset(),
-    b"content-type": frozenset((PLAIN.encode(), b"application/json; charset=utf-8")),
+    CONTENT_TYPE: frozenset((PLAIN.encode(), b"application/json; charset=utf-8")),
     b"idempotency-key": frozenset(),
     b"if-match": frozenset(),
     b"if-none-match": frozenset(),
@@ -162,11 +165,13 @@ def _line(scope: dict[str, Any], body: bytes) -> Line | None:
 
 def _is_plain(headers: list[tuple[bytes, bytes]], *, has_body: bool) -> bool:
     """Whether the headers say nothing that the full path would have to look at."""
-    kinds = 0
+    seen = set()
     for name, value in headers:
         plain = WATCHED.get(name)
-        if plain is not None:
-            if value not in plain:
-                return False
-            kinds += name == b"content-type"
-    return kinds == 1 or not has_body
+        if plain is None and name != HOST:
+            continue
+        # What comes twice is one header to some, and none of ours.
+        if name in seen or not (_HOST.fullmatch(value) if plain is None else value in plain):
+            return False
+        seen.add(name)
+    return HOST in seen and (CONTENT_TYPE in seen or not has_body)
