@@ -232,6 +232,7 @@ def test_a_client_that_does_not_go_on_is_cut(
         answer = read_answer(connection)
     assert (answer.status, answer.whole, answer.body) == (200, False, b"")
     assert ids_of(kept) == {1, 2}
+    wait_until(lambda: service.events("request"), "the request is logged")
     (record,) = service.events("request")
     assert (record["problem"], record["cut"]) == ("body-timeout", True)
 
@@ -287,6 +288,7 @@ def test_a_lost_database_ends_an_upload(own_database: Database, own_service: Sta
         assert [each["line"] for each in told] == [2, 3, 4]
         assert {each["status"] for each in told[:2]} == {503}
         assert _all_of(connection) == b""
+    wait_until(lambda: service.events("request"), "the request is logged")
     (record,) = service.events("request")
     assert (record["cut"], record["problem"]) == (True, told[0]["code"])
 
