@@ -167,9 +167,8 @@ def test_who_is_told_to_lead_may_leave_before_it_begins() -> None:
     assert calls == [["b", "c"], ["e"]]
 
 
-def test_beside_a_slow_call_a_full_queue_makes_room() -> None:
-    """Whoever comes has the oldest begin another call, though there was no room to wait."""
-    held = _Held(Bounds(1, 100, 1, 100, patience=30, slow=0.1, most_calls=2))
+def _come_beside_a_slow_call(held: _Held) -> None:
+    """One is carried out, one waits, and one comes when the first call has become slow."""
     with ThreadPoolExecutor(3) as threads:
         asked = [threads.submit(held.together.run, "a")]
         wait_until(lambda: held.calls, "the first is carried out")
@@ -180,6 +179,12 @@ def test_beside_a_slow_call_a_full_queue_makes_room() -> None:
         wait_until(lambda: len(held.calls) == 2, "another call begins")
         held.go.set()
         assert [each.result() for each in asked] == ["A", "B", "C"]
+
+
+def test_beside_a_slow_call_a_full_queue_makes_room() -> None:
+    """Whoever comes has the oldest begin another call, though there was no room to wait."""
+    held = _Held(Bounds(1, 100, 1, 100, patience=30, slow=0.1, most_calls=2))
+    _come_beside_a_slow_call(held)
 
 
 def test_what_comes_at_one_time_is_one_call() -> None:
@@ -194,16 +199,7 @@ def test_what_comes_at_one_time_is_one_call() -> None:
 def test_beside_a_slow_call_the_oldest_goes_first() -> None:
     """Another call begins where one is slow, with those who have waited longest first."""
     held = _Held(Bounds(10, 100, 10, 100, patience=30, slow=0.1, most_calls=2))
-    with ThreadPoolExecutor(3) as threads:
-        asked = [threads.submit(held.together.run, "a")]
-        wait_until(lambda: held.calls, "the first is carried out")
-        asked.append(threads.submit(held.together.run, "b"))
-        wait_until(lambda: held.together.waiting == 1, "the second waits")
-        threading.Event().wait(0.2)
-        asked.append(threads.submit(held.together.run, "c"))
-        wait_until(lambda: len(held.calls) == 2, "another call begins")
-        held.go.set()
-        assert [each.result() for each in asked] == ["A", "B", "C"]
+    _come_beside_a_slow_call(held)
     assert held.calls == [["a"], ["b", "c"]]
 
 
