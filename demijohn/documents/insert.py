@@ -53,8 +53,10 @@ def insert_one(store: Store, insertion: Insertion) -> Changed:
     """
     document = insertion.document
     insertion.check(document)
-    for problem in store.inserts.insert_many(insertion.collection, (document,)).values():
-        raise meant(problem, insertion)
+    try:
+        store.inserts.insert(insertion.collection, document)
+    except Problem as problem:
+        raise meant(problem, insertion) from problem.__cause__
     return Changed(None, document)
 
 

@@ -8,7 +8,6 @@ against one. Where nobody can tell whether it was committed, that is what each o
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,9 +78,6 @@ class KeyedInserts:
             return self._store.transact(lambda attempt: _all(attempt, collection, items))
         except _NotTogetherError:
             return [None] * len(items)
-        except Problem as problem:
-            # Each its own: an exception that several threads raise collects all their frames.
-            return [copy.copy(problem) for _ in items]
 
 
 def _size(item: Item) -> int:

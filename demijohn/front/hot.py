@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from demijohn.errors import Overloaded
 from demijohn.front.exchange import ClientGone
 from demijohn.front.protocol import Connection
-from demijohn.store.together import Lead, Ticket, Waiter
+from demijohn.front.threads import joined
+from demijohn.store.together import Lead, Ticket, Waiter, overloaded
 
 Outcome = TypeVar("Outcome")
 Submit = Callable[[Waiter[Outcome]], Ticket[Any, Outcome]]
@@ -43,9 +43,7 @@ class Leaders:
         """End the threads; true if all have ended within `seconds`."""
         for _ in self._threads:
             self._leads.put(None)
-        for thread in self._threads:
-            thread.join(seconds / len(self._threads))
-        return not any(thread.is_alive() for thread in self._threads)
+        return joined(self._threads, seconds)
 
     def _serve(self) -> None:
         while (lead := self._leads.get()) is not None:
@@ -74,7 +72,7 @@ class Hot:
         """
         future: asyncio.Future[Outcome] = self._loop.create_future()
         ticket = submit(_Waiting(self, future))
-        late = self._loop.call_later(self._patience, _give_up, ticket, future, _too_late)
+        late = self._loop.call_later(self._patience, _give_up, ticket, future, overloaded)
         connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
         try:
             return await future
@@ -140,7 +138,3 @@ def _give_up(
 ) -> None:
     if ticket.withdraw(leading=True) and not future.done():
         future.set_exception(why())
-
-
-def _too_late() -> Overloaded:
-    return Overloaded("Too many requests of this kind are waiting for the database.")

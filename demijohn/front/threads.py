@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from demijohn.errors import Overloaded
@@ -73,9 +73,7 @@ class Threads:
         """End the threads; true if all have ended within `seconds`."""
         for _ in self._threads:
             self._calls.put(None)
-        for thread in self._threads:
-            thread.join(seconds / len(self._threads))
-        return not any(thread.is_alive() for thread in self._threads)
+        return joined(self._threads, seconds)
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -91,6 +89,13 @@ class Threads:
             except RuntimeError:
                 return  # the loop has closed: the process is ending
             del call, result, error  # or the last answer stays in memory until the next call
+
+
+def joined(threads: Sequence[threading.Thread], seconds: float) -> bool:
+    """Whether all these threads, told to end, have done so within `seconds`."""
+    for thread in threads:
+        thread.join(seconds / len(threads))
+    return not any(thread.is_alive() for thread in threads)
 
 
 def _expire(call: _Call) -> None:

@@ -140,7 +140,7 @@ class Together(Generic[Item, Outcome]):
             if waiter.follow(patience):
                 continue
             if ticket.withdraw():
-                raise _overloaded()
+                raise overloaded()
             patience = None  # it was taken: only the leader can tell what became of it
         return waiter.outcome()
 
@@ -160,7 +160,7 @@ class Together(Generic[Item, Outcome]):
         if leader is not None:
             self._let_lead(leader)
         if not has_room:
-            raise _overloaded()
+            raise overloaded()
         return ticket
 
     def _may_lead(self) -> bool:
@@ -290,7 +290,8 @@ def _again(error: BaseException) -> BaseException:
         return failure
 
 
-def _overloaded() -> Overloaded:
+def overloaded() -> Overloaded:
+    """The problem of an item that was not carried out, for there was no room or no turn."""
     return Overloaded("Too many requests of this kind are waiting for the database.")
 
 
