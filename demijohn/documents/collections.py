@@ -7,18 +7,16 @@ process of every replica goes by a new configuration within two seconds.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import bson
 from bson import ObjectId
 
 from demijohn.errors import (
-    DatabaseUnavailable,
     Fault,
     InternalError,
     InvalidPatch,
@@ -32,6 +30,7 @@ from demijohn.formats.plain_out import plain_value
 from demijohn.formats.spelling import Draft, read_draft
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
+from demijohn.store.watched import Ages, Watched
 
 if TYPE_CHECKING:
     from demijohn.schemas.schema import Schema
@@ -88,14 +87,6 @@ class Configuration:
 UNCONFIGURED = Configuration()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Which version of its configuration each collection had at one time, in seconds."""
-
-    at: float
-    versions: Mapping[str, ObjectId]
-
-
 class Configurations:
     """The configurations of one process. Every method raises Problems only."""
 
@@ -104,10 +95,9 @@ class Configurations:
     ) -> None:
         """Take the store, the seconds that one waits for another who looks, and a clock."""
         self._store = store
-        self._patience = patience
-        self._clock = clock
-        self._known = Known(-STALE, {})
-        self._looking = threading.Lock()
+        self._versions: Watched[Mapping[str, ObjectId]] = Watched(
+            self._read, {}, Ages(FRESH, STALE, patience), clock
+        )
         self._found: dict[str, tuple[ObjectId, Configuration]] = {}
 
     def of(self, collection: str) -> Configuration:
@@ -115,15 +105,15 @@ class Configurations:
 
         Raises DatabaseUnavailable, DeadlineExceeded, InternalError for one that cannot be read.
         """
-        version = self._fresh().versions.get(collection)
+        version = self._versions.fresh().get(collection)
         return UNCONFIGURED if version is None else self._configuration(collection, version)
 
     def known(self, collection: str) -> Configuration | None:
         """The same where nobody has to be asked or waited for; else None. Raises nothing."""
-        known = self._known
-        if self._clock() - known.at >= STALE:
+        versions = self._versions.known()
+        if versions is None:
             return None
-        version = known.versions.get(collection)
+        version = versions.get(collection)
         if version is None:
             return UNCONFIGURED
         found = self._found.get(collection)
@@ -132,24 +122,22 @@ class Configurations:
     @property
     def is_due(self) -> bool:
         """Whether it is time to `refresh`, for those who ask by `known` alone."""
-        return self._clock() - self._known.at >= FRESH
+        return self._versions.is_due
 
     def refresh(self) -> None:
         """Look whether anything has changed, where nobody does. It takes its time, in a thread."""
-        if self._looking.acquire(blocking=False):
-            with suppress(Problem):  # then what is known gets old, and nobody goes by it
-                self._look()
+        self._versions.refresh()
 
     def all(self) -> dict[str, Configuration]:
         """Every collection's that is configured. Raises as `of`."""
-        versions = self._fresh().versions
+        versions = self._versions.fresh()
         return {name: self._configuration(name, each) for name, each in versions.items()}
 
     def versions(self) -> Mapping[str, ObjectId]:
         """What each configuration is known by; that of before while there is no database."""
         with suppress(Problem):
-            return self._fresh().versions
-        return self._known.versions
+            return self._versions.fresh()
+        return self._versions.last
 
     def put(self, collection: str, wanted: Configuration) -> None:
         """Configure a collection, which every process goes by within two seconds.
@@ -161,45 +149,13 @@ class Configurations:
             "require_if_match": wanted.require_if_match,
             **({} if wanted.schema is None else {"schema": wanted.schema.text}),
         }
-        with self._changing():
+        with self._versions.changing():
             self._store.single.put(COLLECTION, _where(collection), bson.encode(fields))
 
     def drop(self, collection: str) -> None:
         """Forget a collection's configuration. Raises as `put`."""
-        with self._changing():
+        with self._versions.changing():
             self._store.single.discard(COLLECTION, _where(collection))
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Whatever comes of a change, this process looks before it goes by anything again."""
-        try:
-            yield
-        finally:
-            with self._looking:  # or one who looked before the change would have the last word
-                self._known = replace(self._known, at=-STALE)
-
-    def _fresh(self) -> Known:
-        known = self._known
-        age = self._clock() - known.at
-        if age < FRESH:
-            return known
-        if age < STALE:
-            # One looks; the others go on, and so does that one where it is told nothing.
-            self.refresh()
-            return self._known
-        if not self._looking.acquire(timeout=self._patience):
-            raise DatabaseUnavailable("How the collection is configured is not known at present.")
-        return self._look()
-
-    def _look(self) -> Known:
-        """Look, unless somebody has meanwhile, and let others do so again."""
-        try:
-            began = self._clock()
-            if began - self._known.at >= FRESH:
-                self._known = Known(began, self._read())
-            return self._known
-        finally:
-            self._looking.release()
 
     def _read(self) -> Mapping[str, ObjectId]:
         query = Query(COLLECTION, projection=bson.encode({"version": True}), of_primary=True)
