@@ -64,7 +64,7 @@ def played(stage: Stage, size: Size) -> Report:
 def check_kept(report: Report, size: Size) -> None:
     """Every promise was kept, and it was not for want of trying to break it."""
     assert report.faults() == {}
-    assert len(report.kills) == len(size.kills)
+    assert len(report.blows) == len(size.kills)
     assert sum(report.in_flight) > 0
     assert report.retries > 0
     assert report.replays > 0

@@ -11,11 +11,11 @@ from tests.support.chaos.checker import Report, check
 from tests.support.chaos.clients import COLLECTION, spelled
 from tests.support.chaos.history import (
     Attempt,
+    Blow,
     Document,
     Effect,
     Entry,
     History,
-    Kill,
     Request,
     Sighting,
 )
@@ -60,8 +60,8 @@ def judged(
 
 
 def kinds(report: Report) -> list[str]:
-    """Which faults were found."""
-    return list(report.faults())
+    """Which faults the rules have found; no order explains most of them either."""
+    return [kind for kind in report.faults() if kind != "unexplained"]
 
 
 def test_once_is_right() -> None:
@@ -264,7 +264,7 @@ def test_never_answered() -> None:
 
 def test_table() -> None:
     """The table has the kills by kind and what was under way at them."""
-    history = History((), (Kill("worker", 4), Kill("database", 7), Kill("worker", 2)))
+    history = History((), (Blow("worker", 4), Blow("database", 7), Blow("worker", 2)))
     table = check(history, ()).table()
     assert "{'database': 1, 'worker': 2}" in table
     assert "2 to 7, median 4" in table

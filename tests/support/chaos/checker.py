@@ -19,6 +19,9 @@ happened     K was refused, or failed with a code that says that nothing was wri
 inconsistent K was sent again after its answer, and got another answer, or its own without
              `Idempotency-Replayed`
 unexpected   an answer that this traffic cannot have: 400, 422, 500, …
+unexplained  no order of the requests for D, one after the other, gives all the answers that were
+             heard (`tests.support.chaos.order`): two passed under one tag, a reader saw what was
+             gone, …
 ===========  ==================================================================================
 
 Increments leave no mark. They go to documents that are made once and never replaced or deleted, and
@@ -29,25 +32,43 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.support.chaos.history import (
     MARKERS,
     WIPERS,
+    Blow,
     Document,
     Effect,
     Entry,
     History,
-    Kill,
 )
+from tests.support.chaos.order import unexplained
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A promise that was not kept."""
+
+    words: str
+    """What and where, for whoever looks for the fault."""
+    at: float
+    """When the request began; of a document as a whole, the last one that wrote it."""
+
+    def __str__(self) -> str:
+        """The words."""
+        return self.words
+
+
+Findings = tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a run amounts to. The findings say of each fault what and where."""
 
-    kills: tuple[Kill, ...]
+    blows: tuple[Blow, ...]
     requests: int
     attempts: int
     replays: int
@@ -58,13 +79,14 @@ class Report:
     acknowledged: int
     refused: int
     unknown: int
-    lost: tuple[str, ...]
-    doubled: tuple[str, ...]
-    resurrected: tuple[str, ...]
-    unbalanced: tuple[str, ...]
-    happened: tuple[str, ...]
-    inconsistent: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    lost: Findings
+    doubled: Findings
+    resurrected: Findings
+    unbalanced: Findings
+    happened: Findings
+    inconsistent: Findings
+    unexpected: Findings
+    unexplained: Findings
     codes: Counter[str]
     """Of the attempts that were not acknowledged; `broken` for a connection that was."""
 
@@ -76,9 +98,9 @@ class Report:
     @property
     def in_flight(self) -> list[int]:
         """Requests under way at each kill."""
-        return [each.in_flight for each in self.kills]
+        return [each.in_flight for each in self.blows]
 
-    def faults(self) -> dict[str, tuple[str, ...]]:
+    def faults(self) -> Mapping[str, Findings]:
         """The findings, by kind; empty where every promise was kept."""
         found = {
             "lost": self.lost,
@@ -88,16 +110,17 @@ class Report:
             "happened": self.happened,
             "inconsistent": self.inconsistent,
             "unexpected": self.unexpected,
+            "unexplained": self.unexplained,
         }
         return {kind: findings for kind, findings in found.items() if findings}
 
     def table(self) -> str:
         """The figures, one a line."""
-        kinds = Counter(each.what for each in self.kills)
+        kinds = Counter(each.what for each in self.blows)
         flights = sorted(self.in_flight) or [0]
         middle = flights[len(flights) // 2]
         rows: list[tuple[str, object]] = [
-            ("kills", f"{len(self.kills)}  {dict(sorted(kinds.items()))}"),
+            ("kills", f"{len(self.blows)}  {dict(sorted(kinds.items()))}"),
             ("in flight at a kill", f"{flights[0]} to {flights[-1]}, median {middle}"),
             ("in flight, all kills", sum(flights)),
             ("requests", self.requests),
@@ -115,6 +138,7 @@ class Report:
             ("refused, but happened", len(self.happened)),
             ("inconsistent replays", len(self.inconsistent)),
             ("unexpected answers", len(self.unexpected)),
+            ("unexplained documents", len(self.unexplained)),
             ("not acknowledged", dict(self.codes.most_common())),
         ]
         return "\n".join(f"{name:<24}{value}" for name, value in rows)
@@ -126,7 +150,7 @@ def check(history: History, documents: Iterable[Document]) -> Report:
     entries = history.entries
     attempts = [attempt for each in entries for attempt in each.attempts]
     return Report(
-        kills=history.kills,
+        blows=history.blows,
         requests=len(entries),
         attempts=len(attempts),
         replays=sum(each.replayed for each in attempts),
@@ -142,6 +166,7 @@ def check(history: History, documents: Iterable[Document]) -> Report:
         happened=tuple(_happened(world)),
         inconsistent=tuple(_inconsistent(entries)),
         unexpected=tuple(_unexpected(entries)),
+        unexplained=tuple(_unexplained(world)),
         codes=Counter(each.code or "broken" for each in attempts if not each.is_success),
     )
 
@@ -163,6 +188,20 @@ class _World:
         self._stored = {mark: set(urls) for mark, urls in self._homes.items()}
         for sighting in history.sightings:
             self._homes[sighting.mark].add(sighting.url)
+        for entry in history.entries:
+            self._note_shown(entry)
+
+    def _note_shown(self, entry: Entry) -> None:
+        """Whoever is shown a document has seen what it holds."""
+        for attempt in entry.attempts if entry.url is not None else ():
+            if attempt.shown is not None:
+                for mark in (*attempt.shown.state.log, *attempt.shown.state.marks):
+                    self._homes[mark].add(entry.url or "")
+
+    @property
+    def seen(self) -> Mapping[str, set[str]]:
+        """The documents that have ever been seen with a mark."""
+        return self._homes
 
     def homes(self, entry: Entry) -> set[str]:
         """The documents that have ever been seen with the mark."""
@@ -191,39 +230,39 @@ def _leaves_mark(entry: Entry) -> bool:
     return entry.request.effect is Effect.INSERT or entry.request.effect in MARKERS
 
 
-def _lost(world: _World) -> Iterator[str]:
+def _lost(world: _World) -> Iterator[Finding]:
     for entry in filter(_leaves_mark, world.entries):
         if not entry.is_done or world.is_there(entry):
             continue
         wipers = (each for each in world.wipers(entry) if not each.is_denied)
         if not any(each.settled >= entry.began for each in wipers):
-            yield _words(entry)
+            yield _finding(entry)
 
 
-def _doubled(world: _World) -> Iterator[str]:
+def _doubled(world: _World) -> Iterator[Finding]:
     for entry in filter(_leaves_mark, world.entries):
         if world.times(entry) > 1:
-            yield f"{_words(entry)}: {world.times(entry)} times"
+            yield _finding(entry, f": {world.times(entry)} times")
         elif entry.request.effect is Effect.INSERT and len(world.homes(entry) | _told(entry)) > 1:
-            yield f"{_words(entry)}: in {sorted(world.homes(entry) | _told(entry))}"
+            yield _finding(entry, f": in {sorted(world.homes(entry) | _told(entry))}")
 
 
 def _told(entry: Entry) -> set[str]:
     return {entry.url} if entry.url is not None else set()
 
 
-def _resurrected(world: _World) -> Iterator[str]:
+def _resurrected(world: _World) -> Iterator[Finding]:
     for entry in filter(_leaves_mark, world.entries):
         if not world.is_there(entry):
             continue
         inserted = entry.request.effect is Effect.INSERT
         for wiper in world.wipers(entry):
             if wiper.is_done and (inserted or wiper.began > entry.settled):
-                yield f"{_words(entry)}: after {_words(wiper)}"
+                yield _finding(entry, f": after {_words(wiper)}")
                 break
 
 
-def _unbalanced(world: _World) -> Iterator[str]:
+def _unbalanced(world: _World) -> Iterator[Finding]:
     for url, entries in world.at.items():
         if not any(each.request.effect in (Effect.PUT, Effect.CREATE) for each in entries):
             continue  # its id is of the service's making, and it is told by its mark
@@ -234,10 +273,11 @@ def _unbalanced(world: _World) -> Iterator[str]:
         more = sum(each in WIPERS for each in unknown) - less
         there = int(url in world.documents)
         if not created - deleted - less <= there <= created - deleted + more:
-            yield f"{url}: {created} made, {deleted} deleted, {there} there, {less + more} unknown"
+            words = f"{created} made, {deleted} deleted, {there} there, {less + more} unknown"
+            yield Finding(f"{url}: {words}", entries[-1].began)
 
 
-def _counted(world: _World, *, too_few: bool) -> Iterator[str]:
+def _counted(world: _World, *, too_few: bool) -> Iterator[Finding]:
     for url, entries in world.at.items():
         counted = [each for each in entries if each.request.effect is Effect.INCREMENT]
         if not counted:
@@ -247,13 +287,13 @@ def _counted(world: _World, *, too_few: bool) -> Iterator[str]:
         document = world.documents.get(url)
         n = document.n if document else 0
         if n < least if too_few else n > most:
-            yield f"{url}: n is {n}, not {least} to {most}"
+            yield Finding(f"{url}: n is {n}, not {least} to {most}", counted[-1].began)
 
 
-def _happened(world: _World) -> Iterator[str]:
+def _happened(world: _World) -> Iterator[Finding]:
     for entry in filter(_leaves_mark, world.entries):
         if entry.is_denied and world.homes(entry):
-            yield _words(entry)
+            yield _finding(entry)
 
 
 def _after_deletion(world: _World, entry: Entry) -> int:
@@ -266,7 +306,7 @@ def _after_deletion(world: _World, entry: Entry) -> int:
     return sum(each.replayed and each.sent > first for each in entry.attempts)
 
 
-def _inconsistent(entries: Sequence[Entry]) -> Iterator[str]:
+def _inconsistent(entries: Sequence[Entry]) -> Iterator[Finding]:
     for entry in entries:
         first = entry.answer
         if first is None:
@@ -280,14 +320,23 @@ def _inconsistent(entries: Sequence[Entry]) -> Iterator[str]:
                 first.content,
             )
             if again.is_decided and not (same and again.replayed):
-                yield f"{_words(entry)}: then {again.status} {again.code} {again.location}"
+                yield _finding(entry, f": then {again.status} {again.code} {again.location}")
 
 
-def _unexpected(entries: Sequence[Entry]) -> Iterator[str]:
+def _unexpected(entries: Sequence[Entry]) -> Iterator[Finding]:
     for entry in entries:
         for attempt in entry.attempts:
             if not attempt.is_expected:
-                yield f"{_words(entry)}: {attempt.status} {attempt.code}"
+                yield _finding(entry, f": {attempt.status} {attempt.code}")
+
+
+def _unexplained(world: _World) -> Iterator[Finding]:
+    for found in unexplained(world.entries, world.seen, world.documents):
+        yield _finding(found.at, f": no order has it after {found.placed} others at {found.url}")
+
+
+def _finding(entry: Entry, more: str = "") -> Finding:
+    return Finding(_words(entry) + more, entry.began)
 
 
 def _words(entry: Entry) -> str:

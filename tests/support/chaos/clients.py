@@ -13,23 +13,17 @@ import json
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.support.api import JSON_PATCH, MERGE, UPDATE
-from tests.support.chaos.history import Attempt, Effect, Entry, Kill, Request, Sighting
+from tests.support.chaos.history import Attempt, Effect, Request, Sighting, State, Version
+from tests.support.chaos.notebook import SHARED_FOR, InFlight, Notebook, Page
 
 COLLECTION = "/v1/collections/data/documents"
-GENERATION = 80
-"""Requests after which other documents are replaced and deleted: what the last ones did stays."""
-SHARED_FOR = 10
-"""Generations for which everyone changes the same two documents, which are never replaced or
-deleted: each mark and each increment stays. Not for longer, since a replay of an answer of more
-than 64 KiB has no body."""
 PATIENCE = 90.0
 """Seconds in which a request must be answered: a hang, past that."""
 WEIGHTS = {
@@ -41,8 +35,11 @@ WEIGHTS = {
     Effect.MERGE: 2,
     Effect.INCREMENT: 2,
     Effect.DELETE: 4,
+    Effect.READ: 4,
 }
 """How often each is sent, of their sum."""
+MATCHING = frozenset({Effect.PUT, Effect.PUSH, Effect.APPEND, Effect.MERGE, Effect.DELETE})
+"""What may be sent with If-Match."""
 _JSON = "application/json"
 _PATCHES = {
     Effect.PUSH: UPDATE,
@@ -50,6 +47,11 @@ _PATCHES = {
     Effect.APPEND: JSON_PATCH,
     Effect.MERGE: MERGE,
 }
+
+
+_SHARING = frozenset({*_PATCHES, Effect.READ})
+_METHODS = {Effect.DELETE: "DELETE", Effect.READ: "GET"}
+"""Of those without a body."""
 
 
 class Place(Protocol):
@@ -75,8 +77,10 @@ def spelled(request: Request) -> Spelled:
     """The bytes of a request; they follow from the request alone."""
     mark, effect = request.mark, request.effect
     headers = {"Idempotency-Key": mark} if request.keyed else {}
-    if effect is Effect.DELETE:
-        return Spelled("DELETE", request.url or "", None, headers)
+    if request.match is not None:
+        headers["If-Match"] = request.match.tag
+    if effect in _METHODS:
+        return Spelled(_METHODS[effect], request.url or "", None, headers)
     headers["Content-Type"] = _PATCHES.get(effect, _JSON)
     if effect is Effect.CREATE:
         headers["If-None-Match"] = "*"
@@ -95,75 +99,12 @@ def _body(mark: str, effect: Effect) -> object:
     return patches.get(effect, {"log": [mark], "marks": {}, "n": 0})
 
 
-@dataclass(slots=True)
-class Page:
-    """A request and its attempts so far."""
-
-    request: Request
-    attempts: list[Attempt] = field(default_factory=list)
-
-    def entry(self) -> Entry:
-        """What there is so far, for the history."""
-        return Entry(self.request, tuple(self.attempts))
-
-
-class Notebook:
-    """What all clients of a run have sent and heard, and what was killed; for many threads."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.kills: list[Kill] = []
-        self.sightings: list[Sighting] = []
-        self.inserted: deque[str] = deque(maxlen=200)
-        """Documents that an insert was acknowledged for, and nobody has yet taken to delete."""
-        self.decided = 0
-        """Attempts that had an answer which would not change."""
-        self._pages: list[Page] = []
-        self._lock = threading.Lock()
-        self._in_flight = 0
-
-    def page(self, request: Request) -> Page:
-        """Begin a request."""
-        page = Page(request)
-        with self._lock:
-            self._pages.append(page)
-        return page
-
-    @contextmanager
-    def in_flight(self) -> Iterator[None]:
-        """For the time of an attempt."""
-        with self._lock:
-            self._in_flight += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._in_flight -= 1
-
-    def add(self, page: Page, attempt: Attempt) -> None:
-        """Note an attempt that has ended."""
-        with self._lock:
-            page.attempts.append(attempt)
-            self.decided += attempt.is_decided
-
-    def kill(self, what: str) -> None:
-        """Note that `what` is killed at this instant."""
-        self.kills.append(Kill(what, self._in_flight))
-
-    def generation(self) -> int:
-        """Which documents are replaced and deleted at this time."""
-        return len(self._pages) // GENERATION
-
-    def entries(self) -> tuple[Entry, ...]:
-        """All requests that were sent at least once."""
-        return tuple(page.entry() for page in self._pages if page.attempts)
-
-
 class Line:
     """One connection to the service, opened again after each failure."""
 
-    def __init__(self, port: int) -> None:
-        """Take the service's port on this machine."""
+    def __init__(self, port: int, in_flight: InFlight) -> None:
+        """Take the service's port on this machine, and who counts the writes."""
+        self._in_flight = in_flight
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def send(self, request: Spelled) -> Attempt:
@@ -175,8 +116,11 @@ class Line:
         except OSError:
             return Attempt(sent, time.monotonic(), code="not-sent")
         try:
-            self._connection.request(request.method, request.path, request.body, request.headers)
-            response = self._connection.getresponse()
+            with self._counted(request):
+                self._connection.request(
+                    request.method, request.path, request.body, request.headers
+                )
+                response = self._connection.getresponse()
             return _heard(sent, response, response.read())
         except (OSError, http.client.HTTPException):
             self.close()
@@ -185,6 +129,10 @@ class Line:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _counted(self, request: Spelled) -> AbstractContextManager[None]:
+        is_read = request.method == "GET"
+        return nullcontext() if is_read else self._in_flight.of(self._connection.sock)
 
 
 def _heard(sent: float, response: http.client.HTTPResponse, body: bytes) -> Attempt:
@@ -199,7 +147,12 @@ def _heard(sent: float, response: http.client.HTTPResponse, body: bytes) -> Atte
         location=response.headers.get("Location"),
         # A problem names the request that it answers, so that two of one kind are not the same.
         content="" if is_problem else f"{tag} {sha256(body).hexdigest()[:12]}",
+        shown=None if is_problem or not body else Version(tag, _state(json.loads(body))),
     )
+
+
+def _state(document: Mapping[str, Any]) -> State:
+    return State(tuple(document["log"]), frozenset(document["marks"]), document["n"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +161,8 @@ class Ways:
 
     seed: int
     weights: Mapping[Effect, int] = field(default_factory=lambda: WEIGHTS)
+    matching: float = 0.25
+    """The share of what can be sent with If-Match that is; it is read first."""
 
 
 class Client(threading.Thread):
@@ -220,11 +175,11 @@ class Client(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
-        self._line = Line(place.port)
+        self._line = Line(place.port, notebook.in_flight)
         self._notebook = notebook
         self._place = place
         self._random = random.Random(ways.seed)
-        self._weights = ways.weights
+        self._ways = ways
         self._keyed = keyed
         self._count = 0
         self._again: list[Page] = []
@@ -245,21 +200,31 @@ class Client(threading.Thread):
         if self._again and self._random.random() < 0.2:
             self._settle(self._again.pop(self._random.randrange(len(self._again))))
             return
-        page = self._notebook.page(self._next())
+        request = self._next()
+        if request.effect in MATCHING and self._random.random() < self._ways.matching:
+            request = replace(request, match=self._look(request))
+        page = self._notebook.page(request)
         self._settle(page)
         entry = page.entry()
-        if entry.request.effect is Effect.INSERT and entry.is_done and entry.url:
+        if request.effect is Effect.INSERT and entry.is_done and entry.url:
             self._notebook.inserted.append(entry.url)
-        if self._keyed and self._random.random() < 0.3:
+        if request.keyed and self._random.random() < 0.3:
             self._again.append(page)
+
+    def _look(self, request: Request) -> Version | None:
+        """The document as it is, if there is one."""
+        mark = f"{request.mark}-before"
+        page = self._notebook.page(Request(mark, Effect.READ, request.url, keyed=False))
+        self._settle(page)
+        answer = page.entry().answer
+        return None if answer is None else answer.shown
 
     def _settle(self, page: Page) -> None:
         """Send the request until this time's answer is decided; without a key, once."""
         request = spelled(page.request)
         deadline = time.monotonic() + PATIENCE
         while True:
-            with self._notebook.in_flight():
-                attempt = self._line.send(request)
+            attempt = self._line.send(request)
             self._notebook.add(page, attempt)
             if attempt.is_decided or not attempt.is_expected:
                 return
@@ -272,8 +237,10 @@ class Client(threading.Thread):
     def _next(self) -> Request:
         self._count += 1
         mark = f"{self.name}-{self._count}"
-        (effect,) = self._random.choices(list(self._weights), list(self._weights.values()))
-        return Request(mark, effect, self._url(effect), self._keyed)
+        weights = self._ways.weights
+        (effect,) = self._random.choices(list(weights), list(weights.values()))
+        keyed = self._keyed and effect is not Effect.READ
+        return Request(mark, effect, self._url(effect), keyed)
 
     def _url(self, effect: Effect) -> str | None:
         if effect is Effect.INSERT:
@@ -284,13 +251,13 @@ class Client(threading.Thread):
             return self._shared()  # whoever is first makes it
         if effect is Effect.DELETE and self._random.random() < 0.5:
             return self._inserted() or self._changing()
-        if effect in _PATCHES and self._random.random() < 0.5:
+        if effect in _SHARING and self._random.random() < 0.5:
             return self._shared()
         return self._changing()
 
     def _shared(self) -> str:
         block = self._notebook.generation() // SHARED_FOR
-        return f"{COLLECTION}/shared-{self._random.randrange(2)}-{block}"
+        return f"{COLLECTION}/shared-{self._random.randrange(self._notebook.shared)}-{block}"
 
     def _changing(self) -> str:
         """A document that is replaced and deleted at this time: its own, or one of many clients.

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.chaos.checker import Report, check
-from tests.support.chaos.clients import PATIENCE, WEIGHTS, Client, Notebook, Ways
+from tests.support.chaos.clients import PATIENCE, WEIGHTS, Client, Ways
 from tests.support.chaos.history import Effect, History
+from tests.support.chaos.notebook import Notebook
 from tests.support.chaos.stage import Stage
 
 PROGRESS = 12
@@ -31,18 +32,22 @@ class Size:
     pause: float = 0.5
     """Seconds between two kills, at most."""
     weights: Mapping[Effect, int] = field(default_factory=lambda: WEIGHTS)
+    matching: float = 0.25
+    """The share of If-Match where it can be."""
+    least: int = 0
+    """Writes in flight without which nothing is killed."""
 
 
 def run(stage: Stage, size: Size, seed: int) -> Report:
     """Play a run to its end. Raises what a client met that it could not note down."""
-    notebook = Notebook()
+    notebook = Notebook(size.keyed + size.unkeyed)
     chooser = random.Random(seed)
     clients = [
         Client(
             f"c{number}",
             stage,
             notebook,
-            Ways(chooser.getrandbits(32), size.weights),
+            Ways(chooser.getrandbits(32), size.weights, size.matching),
             keyed=number < size.keyed,
         )
         for number in range(size.keyed + size.unkeyed)
@@ -54,15 +59,16 @@ def run(stage: Stage, size: Size, seed: int) -> Report:
         _wait_for_progress(notebook)
     finally:
         _end(clients)
-    history = History(notebook.entries(), tuple(notebook.kills), tuple(notebook.sightings))
+    history = History(notebook.entries(), tuple(notebook.blows), tuple(notebook.sightings))
     return check(history, stage.documents())
 
 
 def _kill_all(stage: Stage, notebook: Notebook, size: Size, chooser: random.Random) -> None:
     for what in size.kills:
+        notebook.begin()
         _wait_for_progress(notebook)
         time.sleep(chooser.uniform(0, size.pause))
-        stage.kill(what, notebook.kill)
+        stage.kill(what, lambda struck: notebook.strike(struck, size.least))
 
 
 def _wait_for_progress(notebook: Notebook) -> None:

@@ -27,12 +27,31 @@ class Effect(StrEnum):
     """`{"$inc": {"n": 1}}`: leaves no mark, and is counted."""
     DELETE = "delete"
     """DELETE: all marks are gone."""
+    READ = "read"
+    """GET: changes nothing, and has no key."""
 
 
 WIPERS = frozenset({Effect.PUT, Effect.CREATE, Effect.DELETE})
 """After these no earlier mark is there."""
-MARKERS = frozenset(Effect) - {Effect.INSERT, Effect.INCREMENT, Effect.DELETE}
+MARKERS = frozenset(Effect) - {Effect.INSERT, Effect.INCREMENT, Effect.DELETE, Effect.READ}
 """These leave their mark in the document at their URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a document holds, its id apart."""
+
+    log: tuple[str, ...] = ()
+    marks: frozenset[str] = frozenset()
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A state that somebody was shown, and its entity tag."""
+
+    tag: str
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,8 @@ class Attempt:
     location: str | None = None
     content: str = ""
     """The rest of the answer that a replay has to repeat."""
+    shown: Version | None = None
+    """The document in the answer of success, where it has one."""
 
     @property
     def is_success(self) -> bool:
@@ -99,6 +120,8 @@ class Request:
     """The document's path; None where the service makes the id."""
     keyed: bool = True
     """Whether its mark is sent as Idempotency-Key too."""
+    match: Version | None = None
+    """The version that it demands (If-Match)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +143,14 @@ class Entry:
 
     @property
     def is_denied(self) -> bool:
-        """Whether every answer says that nothing was written: the effect must not have happened."""
+        """Whether every answer says that nothing was written: the effect must not have happened.
+
+        Of a read nothing ever is.
+        """
         if self.answer is not None:
             return self.answer.is_refusal
-        return all(each.is_certainly_not for each in self.attempts)
+        is_read = self.request.effect is Effect.READ
+        return is_read or all(each.is_certainly_not for each in self.attempts)
 
     @property
     def is_unknown(self) -> bool:
@@ -149,11 +176,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
-    """SIGKILL to something, and how many requests were under way at that instant."""
+class Blow:
+    """Something that was killed or otherwise harmed."""
 
     what: str
     in_flight: int
+    """Writes that had been sent and of whose answers nothing had come, at that instant."""
+    began: float = 0.0
+    """What is sent from here to where the next one begins is counted as its."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +194,11 @@ class Document:
     log: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     n: int = 0
+
+    @property
+    def state(self) -> State:
+        """All but where it is."""
+        return State(self.log, frozenset(self.marks), self.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +214,7 @@ class History:
     """A run."""
 
     entries: tuple[Entry, ...]
-    kills: tuple[Kill, ...] = ()
+    blows: tuple[Blow, ...] = ()
     sightings: tuple[Sighting, ...] = ()
 
     def at(self, url: str) -> Iterator[Entry]:

@@ -1,0 +1,165 @@
+"""Looks, for each document, for an order of its requests that explains what everybody was told.
+
+Such an order keeps to time: what was answered before another request was sent stands before it.
+What was answered took effect once, at an instant between the two, and was answered as the model
+says (`tests.support.chaos.model`); what nobody was told of took effect once at any later time, or
+never. If there is none, the service has done what no single copy of the document can do: it has
+lost an update, shown what was not there, or let a stale tag pass. This is linearizability (Herlihy
+and Wing, 1990), and the search is that of Wing and Gong with Lowe's memory of where it has been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.support.chaos.history import Attempt, Document, Effect, Entry, Request, State, Version
+from tests.support.chaos.model import NOT_FOUND, OK, step
+
+MOST_STEPS = 300_000
+"""Of the search for one document. A clean history takes about as many as it has requests."""
+Node = tuple[int, State | None]
+"""Which requests stand already, a bit each, and what the document is after them."""
+
+
+class UndecidedError(AssertionError):
+    """The search has found neither an order nor that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A document without an order: the request at which every one of them ends, at the latest."""
+
+    url: str
+    at: Entry
+    placed: int
+    """Requests that the longest order has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request, and the time in which it took effect."""
+
+    entry: Entry
+    began: float
+    ended: float
+    answer: Attempt | None
+    """None where nobody was told, and it may not have happened at all."""
+
+    def after(self, before: State | None) -> tuple[bool, State | None]:
+        """Whether it can come next at this state, and the state after it."""
+        found = step(self.entry.request, before)
+        if self.answer is None:
+            return found.after != before, found.after
+        return found.is_told_by(self.answer), found.after
+
+
+def unexplained(
+    entries: Iterable[Entry], homes: Mapping[str, set[str]], end: Mapping[str, Document]
+) -> Iterator[Unexplained]:
+    """The documents whose history no order explains.
+
+    `homes` has the documents in which a mark has been seen, `end` those that are stored when all is
+    over, by URL. Raises UndecidedError.
+    """
+    for url, at in _by_document(entries, homes).items():
+        document = end.get(url)
+        calls = [call for each in at if (call := _call(each)) is not None]
+        search = _Search([*calls, _last_look(url, None if document is None else document.state)])
+        if not search.succeeds():
+            yield Unexplained(url, search.stuck, search.furthest)
+
+
+def _by_document(entries: Iterable[Entry], homes: Mapping[str, set[str]]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        # Of an insert without an answer only its mark tells which document it has made.
+        for url in {entry.url} if entry.url else homes.get(entry.request.mark, set()):
+            found[url].append(entry)
+    return found
+
+
+def _call(entry: Entry) -> _Call | None:
+    """None for what has certainly had no effect, and tells nothing."""
+    answer = entry.answer
+    if answer is None:
+        return None if entry.is_denied else _Call(entry, entry.began, math.inf, None)
+    # A read that is sent again is another read.
+    began = answer.sent if entry.request.effect is Effect.READ else entry.began
+    return _Call(entry, began, answer.ended, answer)
+
+
+def _last_look(url: str, state: State | None) -> _Call:
+    """What is stored at the end, as a read that everything else was answered before."""
+    shown = None if state is None else Version("", state)
+    look = Attempt(math.inf, math.inf, status=NOT_FOUND if state is None else OK, shown=shown)
+    entry = Entry(Request("the end", Effect.READ, url, keyed=False), (look,))
+    return _Call(entry, math.inf, math.inf, look)
+
+
+class _Search:
+    """Depth first over the requests that may come next; what leads nowhere is not tried twice."""
+
+    def __init__(self, calls: Sequence[_Call]) -> None:
+        self._told = sorted((each for each in calls if each.answer), key=lambda each: each.began)
+        self._untold = [each for each in calls if not each.answer]
+        self._all = [*self._told, *self._untold]
+        self._seen: set[Node] = set()
+        self.furthest = -1
+        self.stuck = self._told[0].entry
+
+    def succeeds(self) -> bool:
+        """Whether there is an order. Raises UndecidedError."""
+        goal = (1 << len(self._told)) - 1
+        ways = [self._next((0, None))]
+        while ways:
+            node = next(ways[-1], None)
+            if node is None:
+                ways.pop()
+            elif node[0] & goal == goal:
+                return True
+            elif node not in self._seen:
+                self._seen.add(node)
+                if len(self._seen) > MOST_STEPS:
+                    raise UndecidedError(f"too many orders: {self.stuck.request}")
+                ways.append(self._next(node))
+        return False
+
+    def _next(self, node: Node) -> Iterator[Node]:
+        done, state = node
+        for place in self._candidates(done):
+            fits, after = self._all[place].after(state)
+            if fits:
+                yield done | 1 << place, after
+
+    def _candidates(self, done: int) -> list[int]:
+        """Those that may come next: nothing that waits was answered before they were sent."""
+        waiting: list[int] = []
+        latest = math.inf
+        first = (~done & (done + 1)).bit_length() - 1  # all before it stand
+        for place in range(first, len(self._told)):
+            if done >> place & 1:
+                continue
+            if self._told[place].began > latest:
+                break
+            waiting.append(place)
+            latest = min(latest, self._told[place].ended)
+        self._note(done, waiting)
+        return waiting + [
+            place
+            for place, each in enumerate(self._untold, len(self._told))
+            if not done >> place & 1 and each.began <= latest
+        ]
+
+    def _note(self, done: int, waiting: Sequence[int]) -> None:
+        """Keep what stands in the way where no order has come further."""
+        placed = (done & ((1 << len(self._told)) - 1)).bit_count()
+        if placed > self.furthest and waiting:
+            self.furthest = placed
+            self.stuck = min((self._told[each] for each in waiting), key=_ended).entry
+
+
+def _ended(call: _Call) -> float:
+    return call.ended
