@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.support.chaos.account import Account
 from tests.support.chaos.checker import Report, check
 from tests.support.chaos.clients import PATIENCE, WEIGHTS, Client, Ways
 from tests.support.chaos.history import Effect, History
@@ -39,7 +40,17 @@ class Size:
 
 
 def run(stage: Stage, size: Size, seed: int) -> Report:
-    """Play a run to its end. Raises what a client met that it could not note down."""
+    """Play a run to its end, and judge it. Raises what a client met that it could not note down."""
+    return account(stage, size, seed).report
+
+
+def account(stage: Stage, size: Size, seed: int) -> Account:
+    """The same, with all that was sent and heard."""
+    history = _play(stage, size, seed)
+    return Account(history, check(history, stage.documents()))
+
+
+def _play(stage: Stage, size: Size, seed: int) -> History:
     notebook = Notebook(size.keyed + size.unkeyed)
     chooser = random.Random(seed)
     clients = [
@@ -59,8 +70,7 @@ def run(stage: Stage, size: Size, seed: int) -> Report:
         _wait_for_progress(notebook)
     finally:
         _end(clients)
-    history = History(notebook.entries(), tuple(notebook.blows), tuple(notebook.sightings))
-    return check(history, stage.documents())
+    return History(notebook.entries(), tuple(notebook.blows), tuple(notebook.sightings))
 
 
 def _kill_all(stage: Stage, notebook: Notebook, size: Size, chooser: random.Random) -> None:
