@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from demijohn.auth.keyring import KeyFile, Keyring
 from demijohn.documents.changes import Hub
 from demijohn.documents.collections import Configurations
 from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.room import Room
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
-from demijohn.settings import GUIDE_URI, Settings, load_here
+from demijohn.errors import BadParameter
+from demijohn.settings import GUIDE_URI, Settings, SettingsError, load_here
 from demijohn.store.documents import Store
 from demijohn.telemetry import logs
 from demijohn.telemetry.metrics import Metrics
@@ -33,6 +35,7 @@ class Service:
     application: Flask
     configurations: Configurations
     room: Room
+    keyring: Keyring | None
 
 
 def create_service(settings: Settings) -> Service:
@@ -40,7 +43,8 @@ def create_service(settings: Settings) -> Service:
     logs.configure(settings)
     metrics = Metrics()
     store = Store(settings.mongodb_uri or GUIDE_URI, settings, metrics)
-    entrance = Entrance(settings, metrics)
+    keyring = _keyring(settings, store)
+    entrance = Entrance(settings, metrics, keyring)
     operations = Operations(store.status, metrics)
     configurations = Configurations(store, settings.database_timeout)
     hub = Hub(store.changes, settings, metrics)
@@ -58,8 +62,30 @@ def create_service(settings: Settings) -> Service:
     )
     application = create_application(services)
     return Service(
-        settings, metrics, store, hub, entrance, operations, application, configurations, room
+        settings,
+        metrics,
+        store,
+        hub,
+        entrance,
+        operations,
+        application,
+        configurations,
+        room,
+        keyring,
     )
+
+
+def _keyring(settings: Settings, store: Store) -> Keyring | None:
+    """The keys, where they count. Raises SettingsError for a file of keys that can't be read."""
+    if settings.auth != "keys":
+        return None
+    file = None if settings.keys_file is None else KeyFile(settings.keys_file)
+    if file is not None:
+        try:
+            file.all()
+        except BadParameter as problem:
+            raise SettingsError([f"DEMIJOHN_KEYS_FILE: {problem.detail}"]) from None
+    return Keyring(store, file, settings.queue_timeout)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

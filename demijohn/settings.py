@@ -70,9 +70,15 @@ class Settings(BaseModel):
         description="A port of its own for `/metrics` and the probes; `/metrics` is then only "
         "there. Unset: they share the main port.",
     )
-    auth: Literal["open"] | None = Field(
+    auth: Literal["open", "keys"] | None = Field(
         default=None,
-        description="`open`: whoever reaches the service may use it. Unset: this machine alone.",
+        description="`open`: whoever reaches the service may use it. `keys`: a request needs a key "
+        "(`demijohn keys create`). Unset: this machine alone.",
+    )
+    keys_file: Path | None = Field(
+        default=None,
+        description="A file with further keys beside those in the database, such as a mounted "
+        "Secret; it is read anew when it changes.",
     )
     workers: Positive | None = Field(
         default=None,
@@ -168,6 +174,11 @@ class Settings(BaseModel):
     url: str = Field(
         default="http://127.0.0.1:5000",
         description="The service that `demijohn import`, `export` and `drill` speak to.",
+    )
+    key: str | None = Field(
+        default=None,
+        repr=False,
+        description="The key that they show it, where it asks for keys.",
     )
     drill_uri: str | None = Field(
         default=None,

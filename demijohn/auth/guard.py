@@ -13,18 +13,15 @@ request with a JSON body needs a preflight, and answers here carry no CORS heade
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
+from demijohn.auth.address import forwarded_nodes, node_address, parsed
 from demijohn.errors import Forbidden
 
 _LOCAL_PEERS = frozenset(("127.0.0.1", "::1"))
 _LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
-_ADDRESS = re.compile(r"\[(?P<v6>[^\[\]]+)\](?::[0-9]+)?|(?P<v4>[0-9.]+):[0-9]+|(?P<bare>[^\[\]]+)")
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the "token" of RFC 9110
-_PAIR = re.compile(rf'[ \t]*({_TOKEN})=(?:({_TOKEN})|"([^"\\]*)")[ \t]*')
 
 
 def check_local(
@@ -43,7 +40,7 @@ def check_local(
     if x_forwarded_for is not None:
         _check_all(x_forwarded_for.split(","))
     if forwarded is not None:
-        _check_all(_forwarded_addresses(forwarded))
+        _check_all(forwarded_nodes(forwarded))
 
 
 def _refusal(reason: str) -> Forbidden:
@@ -60,40 +57,13 @@ def _is_local_host(host: str) -> bool:
     return found is not None and found[1].lower() in _LOCAL_HOSTS
 
 
-def _check_all(addresses: Iterator[str | None] | list[str]) -> None:
-    for address in addresses:
-        found = _ADDRESS.fullmatch(address.strip(" \t")) if address is not None else None
-        if found is None or not _is_loopback(found["v6"] or found["v4"] or found["bare"]):
+def _check_all(nodes: Iterable[str | None]) -> None:
+    for node in nodes:
+        address = node_address(node)
+        if address is None or not address.is_loopback:
             raise _refusal("a proxy passed this request on from elsewhere")
 
 
 def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
-
-
-def _forwarded_addresses(header: str) -> Iterator[str | None]:
-    """Each `for=` of a Forwarded header; None for an element without, and for what is no pair."""
-    position = 0
-    named = False
-    while True:
-        pair = _PAIR.match(header, position)
-        if pair is None:
-            yield None
-            return
-        if pair[1].lower() == "for":
-            named = True
-            yield pair[2] or pair[3]
-        position = pair.end() + 1
-        separator = header[pair.end() : position]
-        if separator != ";":
-            if not named or separator not in ("", ","):
-                yield None
-            named = False
-        if not separator:
-            return
+    address = parsed(text)
+    return address is not None and address.is_loopback

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from demijohn.documents.backlog import Mark, Position
 from demijohn.documents.change_events import Shape, read_id
-from demijohn.documents.feed import Behind, Feed, Reader, Say
+from demijohn.documents.feed import Behind, Feed, Reader, Refused, Say
 from demijohn.documents.followed import Followed
 from demijohn.errors import Overloaded
 from demijohn.settings import Settings
@@ -49,8 +49,10 @@ class Hub:
         self._followed: dict[tuple[str, bytes | None], Followed] = {}
         self._feeds = 0
 
-    def follow(self, asked: Asked, say: Say) -> Feed:
+    def follow(self, asked: Asked, say: Say, refused: Refused = lambda: None) -> Feed:
         """Begin a feed; `say` is how it tells of problems. To be closed by whoever has it.
+
+        It ends with what `refused` gives, as soon as that is anything.
 
         Raises BadCursor for an id that is none, or too old; Overloaded, NeedsReplicaSet,
         DatabaseUnavailable, DeadlineExceeded.
@@ -60,7 +62,7 @@ class Hub:
         try:
             followed = self._enter(asked)
             try:
-                return self._begin(followed, asked, position, say)
+                return self._begin(followed, asked, position, say, refused)
             except BaseException:
                 self._leave(followed, asked.shape)
                 raise
@@ -77,7 +79,14 @@ class Hub:
         for followed in every:
             followed.wait()
 
-    def _begin(self, followed: Followed, asked: Asked, position: Position | None, say: Say) -> Feed:
+    def _begin(
+        self,
+        followed: Followed,
+        asked: Asked,
+        position: Position | None,
+        say: Say,
+        refused: Refused,
+    ) -> Feed:
         backlog = followed.begin()
         with followed.lock:
             end = backlog.end
@@ -92,7 +101,7 @@ class Hub:
             self._leave(followed, asked.shape)
             self._count(-1)
 
-        reader = Reader(asked.shape, say, self._metrics.feed_events.inc, close)
+        reader = Reader(asked.shape, say, self._metrics.feed_events.inc, close, refused)
         return Feed(followed, backlog, reader, start, behind)
 
     def _leave(self, followed: Followed, shape: Shape) -> None:

@@ -15,6 +15,8 @@ from demijohn.store.changes import Change, Stream, has_passed
 
 Say = Callable[[Problem], bytes]
 """A problem as the line of JSON that the client is told."""
+Refused = Callable[[], Problem | None]
+"""What speaks by now against a client that was let in, if anything."""
 _PART = 256 * 1024
 """Bytes after which no further event is added to what is told at once."""
 _IN_VAIN = 20
@@ -77,6 +79,8 @@ class Reader:
     count: Callable[[int], None]
     """Told how many events were handed over."""
     on_close: Callable[[], None]
+    refused: Refused = lambda: None
+    """Asked before anything is told."""
 
 
 class Feed:
@@ -118,6 +122,9 @@ class Feed:
         """What there is to be told now, empty where there is nothing; None after the last."""
         if self._has_ended and not self._pending:
             return None
+        refused = None if self._has_ended else self._reader.refused()
+        if refused is not None:
+            return self._end("error", refused)
         text, self._pending = self._pending, b""
         if text or self._behind is not None:
             return text

@@ -27,7 +27,7 @@ def put_one(store: Store, target: Target, draft: Draft, check: Check) -> Changed
     `_id` alone. Raises InvalidDocument, TooLarge, DuplicateKey, DatabaseUnavailable,
     OutcomeUnknown, and where it had to be read WriteConflict and DeadlineExceeded.
     """
-    if target.id.kind not in _ONE_SPELLING:
+    if store.is_held or target.id.kind not in _ONE_SPELLING:
         return change(store, replaced(target, draft, Condition(), Spelling.PLAIN, check))
     document = draft.under(target.id)
     check(document)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from demijohn.documents.change import Changed, Plan, change
 from demijohn.documents.idempotency import Keyed, once
-from demijohn.documents.insert import Insertion, insert_one
+from demijohn.documents.insert import Insertion, insert_one, inserted
 from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.records import Told
 from demijohn.documents.standalone import insert_once
@@ -32,6 +32,9 @@ def insert(
     if keyed is None:
         return tell(insert_one(store, insertion))
     if store.has_transactions:
+        # Those that ride together have one store, which is held to nothing.
+        if store.is_held:
+            return once(store, keyed, inserted(insertion))
         return keyed_inserts.insert(keyed, insertion)
     return insert_once(store, keyed, insertion)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from demijohn.auth.caller import NOBODY, Caller
 from demijohn.telemetry import trace
 
 CONTEXT = "demijohn.context"
@@ -15,13 +16,17 @@ PROBLEM = "demijohn.problem"
 
 
 class Context(NamedTuple):
-    """Who asks for what, and since when: ``began`` is of the monotonic clock, in seconds."""
+    """Who asks for what, and since when: ``began`` is of the monotonic clock, in seconds.
+
+    The caller is nobody, who may do nothing, until the entrance has let somebody in.
+    """
 
     method: str
     path: str
     peer: str | None
     trace: trace.Trace
     began: float
+    caller: Caller = NOBODY
 
 
 class Admission(NamedTuple):
@@ -33,3 +38,4 @@ class Admission(NamedTuple):
     x_forwarded_for: str | None
     request_id: str | None
     traceparent: str | None
+    authorization: str | None = None

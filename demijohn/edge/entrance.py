@@ -1,4 +1,4 @@
-"""The common way in and out: context, guard, headers on every answer, the record of it."""
+"""The common way in and out: context, who it is, headers on every answer, the record of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 import structlog
 
+from demijohn.auth.caller import ANYONE, NOBODY, Caller
 from demijohn.auth.guard import check_local
+from demijohn.auth.keyring import Keyring
 from demijohn.edge.context import Admission, Context
+from demijohn.errors import Problem, Unauthenticated
 from demijohn.settings import Settings
 from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import METHODS, Metrics
@@ -38,9 +41,12 @@ Later = Callable[[Callable[[], None]], object]
 class Entrance:
     """Made once by the assembly; used by the ASGI shell and by the WSGI edge."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        """Take the settings, for the guard, and the metrics to count in."""
+    def __init__(
+        self, settings: Settings, metrics: Metrics, keyring: Keyring | None = None
+    ) -> None:
+        """Take the settings, for the guard, the metrics to count in, and the keys, if any count."""
         self._open = settings.auth == "open"
+        self._keyring = keyring
         self._metrics = metrics
         self._log = RequestLog(settings)
         self._later: Later | None = None
@@ -52,8 +58,31 @@ class Entrance:
         joined = trace.begin(admission.request_id, admission.traceparent)
         return Context(method, path, admission.peer, joined, began)
 
-    def admit(self, admission: Admission) -> None:
-        """Raise Forbidden where the caller is not this machine and `auth` does not open it."""
+    def admit(self, context: Context, admission: Admission) -> Context:
+        """Let a caller in, or nobody, who may have what needs no key; the context of that.
+
+        It may have to ask the database. Raises Forbidden, Unauthenticated, DatabaseUnavailable,
+        DeadlineExceeded.
+        """
+        admitted = self.admit_at_once(context, admission)
+        if admitted is None:
+            assert self._keyring is not None
+            caller = self._keyring.caller(admission.authorization)
+            admitted = context._replace(caller=_let_in(context, caller))
+        return admitted
+
+    def admit_at_once(self, context: Context, admission: Admission) -> Context | None:
+        """The same where nobody has to be asked; None where `admit` has to."""
+        caller = self._without_asking(context, admission)
+        if caller is None:
+            if context.path not in PROBES:
+                return None
+            caller = NOBODY  # a probe waits for no database
+        return context._replace(caller=_let_in(context, caller))
+
+    def _without_asking(self, context: Context, admission: Admission) -> Caller | None:
+        if self._keyring is not None:
+            return self._known(context, admission)
         if not self._open:
             check_local(
                 admission.peer,
@@ -61,6 +90,25 @@ class Entrance:
                 admission.forwarded,
                 admission.x_forwarded_for,
             )
+        return ANYONE
+
+    def _known(self, context: Context, admission: Admission) -> Caller | None:
+        assert self._keyring is not None
+        try:
+            return self._keyring.known_caller(admission.authorization)
+        except Unauthenticated:
+            if context.path in PROBES:
+                return NOBODY  # no fault of a key's makes a pod look dead
+            raise
+
+    def refusal(self, caller: Caller) -> Problem | None:
+        """What speaks by now against a caller that was let in, by what is known without asking.
+
+        For what lasts so long that the key may have been revoked meanwhile.
+        """
+        if self._keyring is None or self._keyring.holds(caller):
+            return None
+        return Unauthenticated("The key has been revoked, or has expired.")
 
     def headers(self, context: Context) -> list[tuple[str, str]]:
         """What every answer carries."""
@@ -119,6 +167,16 @@ class Entrance:
         )
 
 
+def _let_in(context: Context, caller: Caller) -> Caller:
+    """The caller. Raises Unauthenticated for nobody who sends something.
+
+    What needs no key is all there to be read, and so a body of nobody's need not be waited for.
+    """
+    if context.method not in ("GET", "HEAD"):
+        caller.check_known()
+    return caller
+
+
 def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, object]:
     """What the log says of a request."""
     fields: dict[str, object] = {
@@ -133,6 +191,8 @@ def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, obj
         "trace_id": context.trace.trace_id,
         "span_id": context.trace.span_id,
     }
+    if context.caller.id:
+        fields["key"] = context.caller.id
     if outcome.problem:
         fields["problem"] = outcome.problem
     if outcome.cut:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from demijohn.auth.caller import EVERY, Caller, Level
 from demijohn.edge.reply import Reply, json_reply
 from demijohn.errors import DatabaseUnavailable, NotFound, Problem, ShuttingDown, problem_classes
 from demijohn.store.status import Status
@@ -33,12 +34,18 @@ class Operations:
         self.draining = False
         """Set once, when the process has been told to stop."""
 
-    def probe(self, path: str) -> Reply:
-        """The answer of `/livez`, `/readyz` or `/metrics`."""
+    def probe(self, path: str, caller: Caller) -> Reply:
+        """The answer of `/livez`, `/readyz` or `/metrics`.
+
+        Details and metrics are for who may read every collection. Raises Unauthenticated,
+        Forbidden.
+        """
         if path == "/livez":
             return json_reply(200, {"status": "live"})
         if path == "/readyz":
-            return self._ready()
+            return self._ready(caller)
+        caller.check(Level.READ, EVERY)
+        caller.check_whole()
         self.sample()
         return Reply(200, (("Content-Type", telemetry.CONTENT_TYPE),), self._metrics.exposition())
 
@@ -46,7 +53,7 @@ class Operations:
         """Set the figures that are looked at, not counted."""
         self._metrics.database_up.set(int(self._status.up))
 
-    def _ready(self) -> Reply:
+    def _ready(self, caller: Caller) -> Reply:
         """Ready once the database has answered, and until the process is told to stop.
 
         A database that is lost later shows in the body, not in the status: with every replica
@@ -56,7 +63,10 @@ class Operations:
             raise ShuttingDown("This process has been told to stop.")
         if not self._status.reached:
             raise DatabaseUnavailable("The database has not been reached yet.")
-        return json_reply(200, {"status": "ready", "database": "up" if self._status.up else "down"})
+        said = {"status": "ready"}
+        if caller.may(Level.READ, EVERY) and caller.rows is None:
+            said["database"] = "up" if self._status.up else "down"
+        return json_reply(200, said)
 
 
 def problem_page(code: str) -> Reply:

@@ -110,9 +110,12 @@ class Bridge:
         first = await self._threads.run(partial(next, chunks, b""), patience)
         return first, Chunks(self._threads, chunks, _closing(chunks))
 
-    async def hop(self, work: Callable[[], T]) -> T:
-        """Run a part of something begun in one of the application's threads."""
-        return await self._threads.run(work)
+    async def hop(self, work: Callable[[], T], patience: float | None = None) -> T:
+        """Run a part of something in one of the application's threads.
+
+        Raises Overloaded as `answer` does; with no patience said it waits for as long as it takes.
+        """
+        return await self._threads.run(work, patience)
 
     def _call(self, environ: Environ) -> Answer:
         start = _Start()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
+from demijohn.auth.caller import Caller, Level
 from demijohn.documents.change import Changed
 from demijohn.documents.insert import Insertion, insertion, meant
 from demijohn.documents.listing import Listing, stream
@@ -81,7 +82,7 @@ class Express:
     async def answer(self, scope: dict[str, Any], body: bytes, context: Context) -> Answer | None:
         """The answer; None where the full path has to give it. Raises ClientGone."""
         line = _line(scope, body)
-        if line is None:
+        if line is None or not _is_let(line, context.caller):
             return None
         try:
             answer = await self._carry_out(line, scope, body)
@@ -136,6 +137,17 @@ class Express:
         document = require(found)
         read = partial(Teller(line.collection, PLAINLY, self._room).read, document)
         return read() if len(document) <= LARGEST else await self._bridge.hop(read)
+
+
+def _is_let(line: Line, caller: Caller) -> bool:
+    """Whether the caller may, and is held to nothing; the full path says why not, or holds.
+
+    It also watches over what lasts longer than a key may.
+    """
+    if line.is_list and caller.id:
+        return False
+    level = Level.WRITE if line.id is None and not line.is_list else Level.READ
+    return caller.rows is None and caller.may(level, line.collection)
 
 
 def _whole(line: Line, told: Told) -> Answer:

@@ -1,6 +1,6 @@
 """The ASGI application: one request from its head to the end of its answer.
 
-Down: context → guard → probes → body → express path or bridge. Up: the answer, its common
+Down: context → who it is → probes → body → express path or bridge. Up: the answer, its common
 headers, its record.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from demijohn.auth.caller import ANYONE
 from demijohn.edge.context import Admission, Context
 from demijohn.edge.entrance import NO_ROUTE, PROBES, Outcome
 from demijohn.edge.handover import FEED, UPLOAD, Feed, Slot, Upload
@@ -104,7 +106,7 @@ class Shell:
     async def _answer(self, request: _Request) -> Reply | Answer:
         """What there is to say, whatever happens."""
         try:
-            self._entrance.admit(request.admission)
+            await self._admit(request)
             _check_head(request)
             probe = await self._probe(request)
             return probe if probe is not None else await self._pass_on(request)
@@ -113,6 +115,15 @@ class Shell:
         except Exception as error:  # noqa: BLE001 — the last resort: logged, and a 500
             self._entrance.defect(request.context, error)
             return problem_reply(InternalError("The service failed."), request.context)
+
+    async def _admit(self, request: _Request) -> None:
+        """Let the caller in; where the database has to be asked, by a thread."""
+        context, admission = request.context, request.admission
+        admitted = self._entrance.admit_at_once(context, admission)
+        if admitted is None:
+            ask = partial(self._entrance.admit, context, admission)
+            admitted = await self._bridge.hop(ask, self._settings.queue_timeout)
+        request.context = admitted
 
     async def _probe(self, request: _Request) -> Reply | None:
         """The probes' answers, None where the request is for the application."""
@@ -123,12 +134,14 @@ class Shell:
             raise NotFound("Only the probes and metrics are here.")
         if not is_probe:
             return None
+        # Who can reach the management port may have what is there.
+        caller = ANYONE if on_management_port else context.caller
         if context.path != "/metrics":
-            return self._operations.probe(context.path)
+            return self._operations.probe(context.path, caller)
         if self._management_port is not None and not on_management_port:
             raise NotFound("Metrics are on the management port.")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._operations.probe, context.path)
+        return await loop.run_in_executor(None, self._operations.probe, context.path, caller)
 
     async def _pass_on(self, request: _Request) -> Answer:
         """Let the application answer: to the body, or with what drives a stream."""
@@ -323,6 +336,7 @@ def _admission(scope: Scope, headers: dict[bytes, bytes]) -> Admission:
         x_forwarded_for=_every(b"x-forwarded-for", scope, headers),
         request_id=_last(b"x-request-id", headers),
         traceparent=_last(b"traceparent", headers),
+        authorization=_every(b"authorization", scope, headers),
     )
 
 

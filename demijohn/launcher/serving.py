@@ -38,6 +38,10 @@ def serve(
     stopped = threading.Event()
     watch = threading.Thread(target=service.store.watch, args=(stopped,), name="watch", daemon=True)
     watch.start()
+    if service.keyring is not None:
+        threading.Thread(
+            target=service.keyring.watch, args=(stopped,), name="keys", daemon=True
+        ).start()
     parts = _parts(service)
     gc.collect()
     gc.freeze()

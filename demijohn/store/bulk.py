@@ -18,6 +18,7 @@ from pymongo.client_session import ClientSession
 
 from demijohn.store.commands import Attempt, Bounded, Commands, Raw, told
 from demijohn.store.failures import refused_write, unfit_condition, unfit_update, untaken
+from demijohn.store.hold import EVERYTHING, Hold
 
 _Write = Callable[[ClientSession | None], RawBSONDocument]
 Transact = Callable[[Callable[[Attempt], RawBSONDocument]], RawBSONDocument]
@@ -32,16 +33,24 @@ class Bulk:
         bounded: Bounded,
         seconds: float,
         transact: Callable[[], Transact | None],
+        hold: Hold = EVERYTHING,
     ) -> None:
         """Take how to find a collection, what goes around each command, and its deadline.
 
-        `transact` gives what runs each as a transaction, where that has to be.
+        `transact` gives what runs each as a transaction, where that has to be. They meet no
+        documents but those of the hold.
         """
+        self._seconds = seconds
+        self._hold = hold
         self._collection = collection
         self._bounded = bounded
         # The server gives up a little before the driver does, so that it gets to say so.
         self._milliseconds = int(seconds * 900)
         self._transact = transact
+
+    def held_to(self, hold: Hold) -> Bulk:
+        """The same for what is held to."""
+        return Bulk(self._collection, self._bounded, self._seconds, self._transact, hold)
 
     def update_many(
         self, collection: str, where: bytes, update: Mapping[str, Any]
@@ -52,7 +61,8 @@ class Bulk:
         InvalidDocument, TooLarge, InvalidFilter, OutcomeUnknown (documents before may have been
         changed), WriteConflict, DatabaseUnavailable.
         """
-        each = {"q": RawBSONDocument(where), "u": update, "multi": True}
+        self._hold.check_update(collection, update)
+        each = {"q": self._narrowed(collection, where), "u": update, "multi": True}
         command = {"update": collection, "updates": [each]}
 
         def write(session: ClientSession | None) -> RawBSONDocument:
@@ -68,7 +78,7 @@ class Bulk:
         Raises InvalidFilter, OutcomeUnknown (some may have been deleted), WriteConflict,
         DatabaseUnavailable.
         """
-        each = {"q": RawBSONDocument(where), "limit": 0}
+        each = {"q": self._narrowed(collection, where), "limit": 0}
         command = {"delete": collection, "deletes": [each]}
 
         def write(session: ClientSession | None) -> RawBSONDocument:
@@ -77,6 +87,9 @@ class Bulk:
 
         deleted: int = self._carry_out(write)["n"]
         return deleted
+
+    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
+        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def _carry_out(self, write: _Write) -> RawBSONDocument:
         transact = self._transact()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Protocol, cast
 
+import bson
 import structlog
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
@@ -23,6 +24,7 @@ from demijohn.errors import Problem, WriteConflict
 from demijohn.formats.batches import split
 from demijohn.formats.bson_values import Value, close_node, elements, encode, first_member
 from demijohn.store.failures import of_each, unfit_update, untaken
+from demijohn.store.hold import EVERYTHING, Hold
 
 Raw = Collection[RawBSONDocument]
 
@@ -94,20 +96,33 @@ class Commands:
         collection: Callable[[str], Raw],
         bounded: Bounded,
         session: ClientSession | None = None,
+        hold: Hold = EVERYTHING,
     ) -> None:
-        """Take how to find a collection, what goes around each command, and the transaction."""
+        """Take how to find a collection, what goes around each command, and the transaction.
+
+        They see and write no documents but those of the hold.
+        """
         self._collection = collection
         self._bounded = bounded
+        self._hold = hold
         self.session = session
         """The transaction that they are in, if any."""
         # Inside a transaction nothing is written before it is committed.
         self._writes = session is None
 
+    def held_to(self, hold: Hold) -> Commands:
+        """The same for what is held to."""
+        return Commands(self._collection, self._bounded, self.session, hold)
+
+    def within(self, session: ClientSession) -> Commands:
+        """The same in a transaction."""
+        return Commands(self._collection, self._bounded, session, self._hold)
+
     def find(self, collection: str, where: bytes) -> bytes | None:
         """The document, None where there is none. Raises DatabaseUnavailable, DeadlineExceeded."""
         with self._bounded("find", writes=False):
             found = self._collection(collection).find_one(
-                RawBSONDocument(where), session=self.session
+                self._narrowed(collection, where), session=self.session
             )
         return None if found is None else bytes(found.raw)
 
@@ -116,9 +131,11 @@ class Commands:
 
         Raises DatabaseUnavailable, DeadlineExceeded.
         """
-        where = {"_id": {"$in": [ObjectId(each) for each in ids]}}
+        where = bson.encode({"_id": {"$in": [ObjectId(each) for each in ids]}})
         with self._bounded("findMany", writes=False):
-            asked = self._collection(collection).find_raw_batches(where, session=self.session)
+            asked = self._collection(collection).find_raw_batches(
+                self._narrowed(collection, where), session=self.session
+            )
             with closing(asked) as cursor:
                 batch = cast("bytes", next(cursor, b""))
                 is_all = not cursor.alive
@@ -130,6 +147,7 @@ class Commands:
         Raises DuplicateKey, InvalidDocument, TooLarge, DatabaseUnavailable, OutcomeUnknown, and
         in a transaction WriteConflict and DeadlineExceeded.
         """
+        self._hold.check(collection, document)
         with self._bounded("insert", writes=self._writes), told(untaken):
             self._collection(collection).insert_one(Stored(document), session=self.session)
 
@@ -141,6 +159,13 @@ class Commands:
         InvalidDocument where the database refuses the command for one of them, carried out nothing
         and does not say which.
         """
+        refused = self._hold.refused(collection, documents)
+        if refused:
+            places = [at for at in range(len(documents)) if at not in refused]
+            failed = self.insert_many(collection, [documents[at] for at in places])
+            return refused | {places[at]: problem for at, problem in failed.items()}
+        if not documents:
+            return {}
         with self._bounded("insertMany", writes=self._writes), told(untaken):
             try:
                 self._collection(collection).insert_many(
@@ -151,7 +176,10 @@ class Commands:
         return {}
 
     def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
-        """Those of the ids, as they are stored, of which there are documents."""
+        """Those of the ids, as they are stored, of which there are documents, whoever's they are.
+
+        Nobody can insert under an id that is taken, which is thus no secret.
+        """
         where = encode({"_id": {"$in": close_node(list(ids))}})
         with self._bounded("find", writes=False):
             found = self._collection(collection).find(
@@ -162,8 +190,10 @@ class Commands:
     def put(self, collection: str, where: bytes, fields: bytes) -> bool:
         """Replace the document of an id, or insert it; `fields` has no `_id`.
 
-        Returns whether it was inserted. Raises what `insert` raises.
+        Returns whether it was inserted. Raises what `insert` raises. It is for those who are held
+        to nothing: an upsert takes no filter that asks for more than equality.
         """
+        assert self._hold.of(collection) is None
         with self._bounded("put", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
                 RawBSONDocument(where), Stored(fields), upsert=True, session=self.session
@@ -172,9 +202,10 @@ class Commands:
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
         """Replace the document. Raises WriteConflict for none, and what `insert` raises."""
+        self._hold.check(collection, document)
         with self._bounded("replace", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
-                RawBSONDocument(where), Stored(document), session=self.session
+                self._narrowed(collection, where), Stored(document), session=self.session
             )
         _require(done.matched_count)
 
@@ -184,10 +215,11 @@ class Commands:
         Raises InvalidPatch where the document is not such that they can be applied, and what
         `replace` raises.
         """
+        self._hold.check_update(collection, update)
         # Not by findAndModify: SecantusDB looks through the whole collection for it.
         with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             done = self._collection(collection).update_one(
-                RawBSONDocument(where), update, session=self.session
+                self._narrowed(collection, where), update, session=self.session
             )
         _require(done.matched_count)
         after = self.find(collection, where)
@@ -197,9 +229,10 @@ class Commands:
 
     def modify_alone(self, collection: str, where: bytes, update: Mapping[str, Any]) -> bytes:
         """As `modify`, in one command: what is returned is of this update, whatever follows it."""
+        self._hold.check_update(collection, update)
         with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             after = self._collection(collection).find_one_and_update(
-                RawBSONDocument(where), update, return_document=ReturnDocument.AFTER
+                self._narrowed(collection, where), update, return_document=ReturnDocument.AFTER
             )
         if after is None:
             raise changed()
@@ -213,9 +246,12 @@ class Commands:
         """Delete the document, if there is one; how many there were. Raises as `insert` does."""
         with self._bounded("remove", writes=self._writes):
             done = self._collection(collection).delete_one(
-                RawBSONDocument(where), session=self.session
+                self._narrowed(collection, where), session=self.session
             )
         return done.deleted_count
+
+    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
+        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def expire(self, collection: str, field: str, seconds: int) -> None:
         """Have documents deleted so long after the date in `field` (a TTL index), if not yet so."""

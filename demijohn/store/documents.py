@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
@@ -20,6 +22,7 @@ from demijohn.store.changes import Changes
 from demijohn.store.commands import Commands, Raw
 from demijohn.store.failures import translated
 from demijohn.store.finds import Finds
+from demijohn.store.hold import Hold, RowFilter
 from demijohn.store.inserts import Inserts
 from demijohn.store.reading import Reading
 from demijohn.store.status import Status
@@ -30,6 +33,8 @@ T = TypeVar("T")
 
 EMBEDDED = "secantus"
 """The name of the replica set that SecantusDB says it is."""
+MOST_HELD = 1_000
+"""Row filters whose stores are kept."""
 PROBED = "data"
 """The collection that a ping looks into."""
 _PAUSE, _LONGEST_PAUSE = 0.2, 30.0
@@ -58,10 +63,9 @@ class Store:
         self._expiring: set[str] = set()
         self.single = Commands(self._collection, self._operation)
         """Commands on their own, each acknowledged by a majority from its journals."""
-        self.inserts = Inserts(self.single, settings.queue_timeout, metrics.insert_batch.observe)
-        """Inserts, in one command with others that come at the same time."""
-        self.finds = Finds(self.single, settings.queue_timeout)
-        """Reads by id, in one command with others that come at the same time."""
+        self.is_held = False
+        """Whether it is one that `held_to` has given."""
+        self._gather()
         self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
         """Questions about many documents, asked of the members that the URI prefers."""
         self.bulk = Bulk(
@@ -78,9 +82,38 @@ class Store:
             self._operation,
         )
         """What happens to collections, as it happens."""
+        self._held: OrderedDict[RowFilter, Store] = OrderedDict()
+
+    def _gather(self) -> None:
+        """Make what single commands are made into."""
+        patience = self._settings.queue_timeout
+        self.inserts = Inserts(self.single, patience, self._metrics.insert_batch.observe)
+        """Inserts, in one command with others that come at the same time."""
+        self.finds = Finds(self.single, patience)
+        """Reads by id, in one command with others that come at the same time."""
         self._transactions = Transactions(
-            self._client, self._collection, self._operation, self._write_concern
+            self._client, self.single, self._operation, self._write_concern
         )
+
+    def held_to(self, rows: RowFilter) -> Store:
+        """The same store, in which there are only the documents of a row filter (`store.hold`).
+
+        Collections, indexes and changes are as they are: those are not for who is held.
+        """
+        held = self._held.get(rows)
+        if held is None:
+            hold = Hold(rows)
+            held = copy.copy(self)
+            held.is_held = True
+            held.single = self.single.held_to(hold)
+            held.reading = self.reading.held_to(hold)
+            held.bulk = self.bulk.held_to(hold)
+            held._gather()  # noqa: SLF001 - it is one of ours
+            self._held[rows] = held
+            if len(self._held) > MOST_HELD:
+                # The oldest. Requests that have it go on with it.
+                self._held.popitem(last=False)
+        return held
 
     @property
     def has_transactions(self) -> bool:

@@ -20,9 +20,10 @@ from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
 from demijohn.formats.batches import count
-from demijohn.formats.bson_values import CODEC, Value, elements
+from demijohn.formats.bson_values import CODEC, DOCUMENT, Value, elements, encode
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
+from demijohn.store.hold import EVERYTHING, Hold
 
 FIRST_BATCH = 101
 """Documents of the first batch, MongoDB's own number: few, for the first byte soon."""
@@ -75,11 +76,26 @@ class _Find(RawBatchCursor[RawBSONDocument]):
 class Reading:
     """Questions about many documents. Every method raises Problems only."""
 
-    def __init__(self, collection: Callable[[str], Raw], bounded: Bounded, seconds: float) -> None:
-        """Take how to find a collection, what goes around each command, and its deadline."""
+    def __init__(
+        self,
+        collection: Callable[[str], Raw],
+        bounded: Bounded,
+        seconds: float,
+        hold: Hold = EVERYTHING,
+    ) -> None:
+        """Take how to find a collection, what goes around each command, and its deadline.
+
+        They see no documents but those of the hold.
+        """
         self._collection = collection
         self._bounded = bounded
+        self._seconds = seconds
         self._milliseconds = int(seconds * 1000)
+        self._hold = hold
+
+    def held_to(self, hold: Hold) -> Reading:
+        """The same for what is held to."""
+        return Reading(self._collection, self._bounded, self._seconds, hold)
 
     def deadline(self) -> float:
         """When an operation that begins now has to be over, by the monotonic clock, in seconds."""
@@ -100,11 +116,16 @@ class Reading:
         """How many documents a filter meets. Raises as `find` does."""
         with self._asking("count", InvalidFilter):
             return self._collection(collection).count_documents(
-                RawBSONDocument(where), maxTimeMS=self._milliseconds
+                self._narrowed(collection, where), maxTimeMS=self._milliseconds
             )
 
     def estimate(self, collection: str) -> int:
-        """About how many documents there are, from the collection's statistics."""
+        """About how many documents there are, from the collection's statistics.
+
+        Those know nothing of a row filter, under which it is counted.
+        """
+        if self._hold.of(collection) is not None:
+            return self.count(collection, NOTHING)
         with self._asking("count", InvalidFilter):
             return self._collection(collection).estimated_document_count(
                 maxTimeMS=self._milliseconds
@@ -118,7 +139,7 @@ class Reading:
         command = {
             "distinct": collection,
             "key": path,
-            "query": RawBSONDocument(where),
+            "query": self._narrowed(collection, where),
             "maxTimeMS": self._milliseconds,
         }
         answer = self._command("distinct", collection, command)
@@ -129,9 +150,12 @@ class Reading:
 
         Raises InvalidPipeline, DatabaseUnavailable, DeadlineExceeded.
         """
+        stages = [RawBSONDocument(stage) for stage in pipeline]
+        if self._hold.of(collection) is not None:
+            stages.insert(0, RawBSONDocument(_match(self._hold.narrowed(collection, NOTHING))))
         with self._asking("aggregate", InvalidPipeline):
             cursor = self._collection(collection).aggregate_raw_batches(
-                [RawBSONDocument(stage) for stage in pipeline],
+                stages,
                 maxTimeMS=self._milliseconds,
                 batchSize=FIRST_BATCH,
             )
@@ -141,7 +165,7 @@ class Reading:
         """How the database answers a query, with what it examined (MongoDB manual, "explain")."""
         command: dict[str, Any] = {
             "find": query.collection,
-            "filter": RawBSONDocument(query.filter),
+            "filter": self._narrowed(query.collection, query.filter),
             "limit": query.limit,
         }
         if query.sort:
@@ -161,13 +185,16 @@ class Reading:
             asked = asked.with_options(read_preference=ReadPreference.PRIMARY)
         return _Find(
             asked,
-            RawBSONDocument(query.filter, _LENIENT),
+            RawBSONDocument(self._hold.narrowed(query.collection, query.filter), _LENIENT),
             None if query.projection is None else RawBSONDocument(query.projection),
             sort=list(query.sort) or None,
             limit=query.limit,
             batch_size=size,
             max_time_ms=self._left(until) if query.limit else None,
         )
+
+    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
+        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def _left(self, until: float | None) -> int:
         if until is None:
@@ -214,6 +241,10 @@ class Reading:
                 if problem is None:
                     raise
                 raise problem from error
+
+
+def _match(where: bytes) -> bytes:
+    return encode({"$match": Value(DOCUMENT, where)})
 
 
 def _next_size(size: int, batch: bytes) -> int:

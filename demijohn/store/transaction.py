@@ -31,7 +31,7 @@ from demijohn.errors import (
     WriteConflict,
 )
 from demijohn.store.by_value import ByValue
-from demijohn.store.commands import Attempt, Bounded, Commands, Raw
+from demijohn.store.commands import Attempt, Bounded, Commands
 
 T = TypeVar("T")
 Work = Callable[[Attempt], T]
@@ -55,13 +55,16 @@ class Transactions:
     def __init__(
         self,
         client: Client,
-        collection: Callable[[str], Raw],
+        single: Commands,
         bounded: Bounded,
         write_concern: WriteConcern,
     ) -> None:
-        """Take the client, what Commands needs, and what a commit has to be acknowledged by."""
+        """Take the client, single commands, and what a commit has to be acknowledged by.
+
+        `bounded` is what goes around each command.
+        """
         self._client = client
-        self._collection = collection
+        self._single = single
         self._bounded = bounded
         self._write_concern = write_concern
 
@@ -110,7 +113,7 @@ class Transactions:
             session.start_transaction(
                 ReadConcern("snapshot"), self._write_concern, ReadPreference.PRIMARY
             )
-            result = work(Commands(self._collection, self._bounded, session))
+            result = work(self._single.within(session))
             with self._bounded("commit", writes=True):
                 session.commit_transaction()
             return result
@@ -120,7 +123,7 @@ class Transactions:
                 session.end_session()
 
     def _attempt_by_value(self, work: Work[T]) -> T:
-        return work(ByValue(Commands(self._collection, self._bounded)))
+        return work(ByValue(self._single))
 
     def _server_types(self) -> set[int]:
         servers = self._client.topology_description.server_descriptions().values()

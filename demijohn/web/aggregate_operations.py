@@ -9,7 +9,7 @@ from demijohn.query.pipeline import MOST_STAGES, STAGES
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.lists_operations import ASKING, FILTER_PARAMETER
 from demijohn.web.openapi.headers import PRIVATE, VARY
-from demijohn.web.openapi.operation import Answer, Body, Operation, Parameter, Schema
+from demijohn.web.openapi.operation import READS, Answer, Body, Operation, Parameter, Schema
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import closed, ref
 
@@ -40,6 +40,7 @@ _VALUES: Schema = closed(values={"type": "array"})
 
 AGGREGATE = Operation(
     id="aggregate",
+    access=READS,
     tag="collections",
     summary="What a pipeline makes of a collection",
     description=(
@@ -68,6 +69,7 @@ AGGREGATE = Operation(
 )
 DISTINCT = Operation(
     id="distinctValues",
+    access=READS,
     tag="collections",
     summary="The different values at a path",
     description="Of an array each element by itself. Together they are 16 MiB at most.",

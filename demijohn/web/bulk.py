@@ -29,7 +29,7 @@ from demijohn.web.answers import keyed, respond
 from demijohn.web.intake import Intake, told
 from demijohn.web.negotiation import read_asked, read_key, refuse_key
 from demijohn.web.requests import require_acceptable, require_media
-from demijohn.web.services import Services
+from demijohn.web.services import Services, current_context
 
 POSTED = (*media_types.DOCUMENTS, media_types.NDJSON)
 """What `POST …/documents` reads."""
@@ -122,10 +122,14 @@ def upload(services: Services, collection: str) -> Response:
 def _reader(services: Services, collection: str, *, is_extended: bool) -> Read:
     """What reads each document, and finds whatever speaks against it.
 
-    An upload may take hours, and a schema may change meanwhile.
+    An upload may take hours; a schema may change meanwhile, and a key be revoked.
     """
+    caller = current_context().caller
 
     def read(text: bytes) -> Draft:
+        refused = services.entrance.refusal(caller)
+        if refused is not None:
+            raise refused
         return services.configurations.of(collection).read(text, extended=is_extended)
 
     return read

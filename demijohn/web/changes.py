@@ -57,7 +57,7 @@ def follow(services: Services, collection: str) -> Response:
     def say(problem: Problem) -> bytes:
         return problem_reply(problem, context).body.rstrip(b"\n")
 
-    feed = services.hub.follow(asked, say)
+    feed = services.hub.follow(asked, say, partial(services.entrance.refusal, context.caller))
     slot: Slot[Feed] | None = request.environ.get(FEED)
     if slot is None:
         response = Response(_drive(feed, services.settings.feed_heartbeat), headers=headers)

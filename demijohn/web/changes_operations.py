@@ -8,7 +8,7 @@ from demijohn.query.parameters import AFTER, FIELDS, FILTER
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.lists_operations import ASKING, FIELDS_PARAMETER, FILTER_PARAMETER
 from demijohn.web.openapi.headers import NO_STORE, VARY
-from demijohn.web.openapi.operation import Answer, Header, Operation, Parameter, Schema
+from demijohn.web.openapi.operation import LOOKS, Answer, Header, Operation, Parameter, Schema
 
 NAMES = (FILTER, FIELDS, AFTER)
 RELAXED, CANONICAL = f"{MEDIA_TYPE}; mode=relaxed", f"{MEDIA_TYPE}; mode=canonical"
@@ -17,6 +17,7 @@ _ID: Schema = {"type": "string", "maxLength": 8192}
 
 FOLLOW = Operation(
     id="followChanges",
+    access=LOOKS,
     tag="documents",
     summary="Live changes",
     description=(

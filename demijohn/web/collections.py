@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from flask import Blueprint, Response, request
 
+from demijohn.auth.caller import Level
 from demijohn.documents import indexes
 from demijohn.documents.collections import UNCONFIGURED, Configuration
 from demijohn.documents.offenders import Looked, look
@@ -36,7 +37,7 @@ from demijohn.web.requests import (
     refuse_parameters,
     require_acceptable,
 )
-from demijohn.web.services import Services
+from demijohn.web.services import Services, current_context
 
 if TYPE_CHECKING:
     from demijohn.schemas.schema import Schema
@@ -60,11 +61,12 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def list_all(services: Services) -> Response:
-    """Every collection that clients can reach."""
+    """Every collection that the caller can reach."""
     require_acceptable(media_types.PLAIN)
     refuse_parameters()
     refuse_conditions()
     known = services.configurations.all()
+    caller = current_context().caller
     names = {*services.store.catalog.collections(), *known}
     found = [
         {
@@ -73,7 +75,7 @@ def list_all(services: Services) -> Response:
             "schema": known.get(name, UNCONFIGURED).schema is not None,
         }
         for name in sorted(names)
-        if is_reachable(name)
+        if is_reachable(name) and caller.may(Level.READ, name)
     ]
     return to_response(json_reply(OK, {"collections": found}))
 

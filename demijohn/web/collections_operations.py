@@ -13,7 +13,7 @@ from demijohn.errors import (
 from demijohn.formats import media_types
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import NO_STORE
-from demijohn.web.openapi.operation import Answer, Body, Header, Operation
+from demijohn.web.openapi.operation import LOOKS, MANAGES, Access, Answer, Body, Header, Operation
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import closed, ref
 
@@ -26,6 +26,7 @@ _ONE = {media_types.PLAIN: ref("Collection")}
 
 LIST = Operation(
     id="listCollections",
+    access=Access(None),
     tag="collections",
     summary="Every collection",
     description="Names, estimated counts, and whether each has a schema.",
@@ -52,6 +53,7 @@ LIST = Operation(
 )
 READ = Operation(
     id="readCollection",
+    access=LOOKS,
     tag="collections",
     summary="One collection",
     description="About how many documents it has, how it is configured, and its indexes.",
@@ -61,6 +63,7 @@ READ = Operation(
 )
 PUT = Operation(
     id="putCollection",
+    access=MANAGES,
     tag="collections",
     summary="Configure a collection",
     description=(
@@ -86,6 +89,7 @@ PUT = Operation(
 )
 DROP = Operation(
     id="dropCollection",
+    access=MANAGES,
     tag="collections",
     summary="Drop a collection",
     description="With all its documents, its indexes and its configuration.",

@@ -6,6 +6,7 @@ from functools import partial
 
 from flask import Blueprint, Response
 
+from demijohn.auth.caller import Level
 from demijohn.edge.routes import GUIDE
 from demijohn.edge.tellers import DATA, PLAINLY, GuideTeller
 from demijohn.formats import media_types
@@ -14,7 +15,7 @@ from demijohn.web.document_operations import IDEMPOTENCY_KEY
 from demijohn.web.lists_operations import DATA_PARAMETERS, LISTING
 from demijohn.web.negotiation import refuse_conditions
 from demijohn.web.openapi.headers import LINK, LOCATION, REPLAYED
-from demijohn.web.openapi.operation import Answer, Body, Operation, View
+from demijohn.web.openapi.operation import Access, Answer, Body, Operation, View
 from demijohn.web.openapi.problems import STORING
 from demijohn.web.openapi.vocabulary import PLAIN_DOCUMENT, constant, ref
 from demijohn.web.requests import read_body, refuse_parameters, require_acceptable
@@ -22,6 +23,7 @@ from demijohn.web.services import Services
 
 INSERT = Operation(
     id="insertData",
+    access=Access(Level.WRITE, DATA, by_row=True),
     tag="guide",
     summary="Keep a document",
     description=(
@@ -42,6 +44,7 @@ INSERT = Operation(
 )
 LIST = Operation(
     id="listData",
+    access=Access(Level.READ, DATA, by_row=True),
     tag="guide",
     summary="Every document",
     description=(

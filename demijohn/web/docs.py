@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from demijohn.errors import NotFound
 from demijohn.web.openapi.headers import CACHED_ANEW, ETAG
-from demijohn.web.openapi.operation import Answer, Header, Operation, Parameter, View
+from demijohn.web.openapi.operation import PUBLIC, Answer, Header, Operation, Parameter, View
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -31,6 +31,7 @@ _STILL = Answer(304, "It is still the same.", headers=(ETAG, CACHED_ANEW))
 _TAGS = Parameter("If-None-Match", "header", "Tags of copies at hand, or `*`.", {"type": "string"})
 PAGE = Operation(
     id="showDescription",
+    access=PUBLIC,
     tag="operations",
     summary="This document for people",
     description=(
@@ -58,6 +59,7 @@ PAGE = Operation(
 )
 ASSET = Operation(
     id="readDescriptionAsset",
+    access=PUBLIC,
     tag="operations",
     summary="What the page of `/docs` loads",
     description="The viewer's script and style, and the script that starts it.",

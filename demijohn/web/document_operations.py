@@ -22,7 +22,16 @@ from demijohn.web.openapi.headers import (
     VERSION,
     optional,
 )
-from demijohn.web.openapi.operation import Answer, Body, Link, Operation, Parameter, Schema
+from demijohn.web.openapi.operation import (
+    READS,
+    WRITES,
+    Answer,
+    Body,
+    Link,
+    Operation,
+    Parameter,
+    Schema,
+)
 from demijohn.web.openapi.problems import READING, STORING, WRITING
 from demijohn.web.openapi.vocabulary import EXTENDED_DOCUMENT, PLAIN_DOCUMENT, ref
 
@@ -119,6 +128,7 @@ _ONE_OR_MANY: dict[str, Schema] = {
 }
 CREATE = Operation(
     id="createDocument",
+    access=WRITES,
     tag="documents",
     summary="Keep one document, or many",
     description=(
@@ -156,6 +166,7 @@ CREATE = Operation(
 )
 READ = Operation(
     id="readDocument",
+    access=READS,
     tag="documents",
     summary="One document",
     description=(
@@ -171,6 +182,7 @@ READ = Operation(
 )
 PUT = Operation(
     id="putDocument",
+    access=WRITES,
     tag="documents",
     summary="Replace a document, or create it with this id",
     description=(
@@ -193,6 +205,7 @@ PUT = Operation(
 )
 PATCH = Operation(
     id="patchDocument",
+    access=WRITES,
     tag="documents",
     summary="Change a part of a document",
     description=(
@@ -227,6 +240,7 @@ PATCH = Operation(
 )
 DELETE = Operation(
     id="deleteDocument",
+    access=WRITES,
     tag="documents",
     summary="Delete a document",
     description="A second time it is 404; with the same `Idempotency-Key` it is 204 again.",

@@ -32,10 +32,9 @@ class Edge:
         context = self._entrance.context(
             environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), admission
         )
-        environ[CONTEXT] = context
         exchange = _Exchange(self._entrance, context, environ, start_response)
         try:
-            self._entrance.admit(admission)
+            environ[CONTEXT] = exchange.context = self._entrance.admit(context, admission)
         except Problem as problem:
             return exchange.refuse(problem)
         return exchange.follow(self._application(environ, exchange.start))
@@ -49,6 +48,7 @@ def _admission(environ: Environ) -> Admission:
         x_forwarded_for=environ.get("HTTP_X_FORWARDED_FOR"),
         request_id=environ.get("HTTP_X_REQUEST_ID"),
         traceparent=environ.get("HTTP_TRACEPARENT"),
+        authorization=environ.get("HTTP_AUTHORIZATION"),
     )
 
 
@@ -63,7 +63,7 @@ class _Exchange:
         start_response: StartResponse,
     ) -> None:
         self._entrance = entrance
-        self._context = context
+        self.context = context
         self._environ = environ
         self._start_response = start_response
         self._status = 0
@@ -73,11 +73,11 @@ class _Exchange:
     ) -> Callable[[bytes], object]:
         self._status = int(status[:3])
         return self._start_response(
-            status, [*headers, *self._entrance.headers(self._context)], *rest
+            status, [*headers, *self._entrance.headers(self.context)], *rest
         )
 
     def refuse(self, problem: Problem) -> Iterable[bytes]:
-        reply = problem_reply(problem, self._context)
+        reply = problem_reply(problem, self.context)
         length = ("Content-Length", str(len(reply.body)))
         self.start(f"{reply.status} {HTTPStatus(reply.status).phrase}", [*reply.headers, length])
         self._environ[PROBLEM] = reply.problem
@@ -90,7 +90,7 @@ class _Exchange:
 
     def _record(self, size: int, cut: bool) -> None:  # noqa: FBT001
         self._entrance.record(
-            self._context,
+            self.context,
             Outcome(
                 route=self._environ.get(ROUTE, NO_ROUTE),
                 status=self._status,

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from flask import Blueprint
 
-from demijohn.web.openapi.operation import Answer, Operation, View
+from demijohn.web.openapi.operation import PUBLIC, Answer, Operation, View
 
 GREETING = Operation(
     id="greet",
+    access=PUBLIC,
     tag="guide",
     summary="The guide's greeting",
     description="Says which time it is at the server.",

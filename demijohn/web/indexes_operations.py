@@ -17,7 +17,16 @@ from demijohn.errors import (
 from demijohn.formats import media_types
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import NO_STORE
-from demijohn.web.openapi.operation import Answer, Body, Header, Link, Operation, Parameter
+from demijohn.web.openapi.operation import (
+    LOOKS,
+    MANAGES,
+    Answer,
+    Body,
+    Header,
+    Link,
+    Operation,
+    Parameter,
+)
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import closed, ref
 
@@ -45,6 +54,7 @@ _LINKS = (Link("readIndex", "Read it.", _ITSELF), Link("dropIndex", "Drop it.", 
 
 LIST = Operation(
     id="listIndexes",
+    access=LOOKS,
     tag="collections",
     summary="The indexes of a collection",
     description="None where there is no such collection.",
@@ -61,6 +71,7 @@ LIST = Operation(
 )
 CREATE = Operation(
     id="createIndex",
+    access=MANAGES,
     tag="collections",
     summary="Make an index",
     description=(
@@ -88,6 +99,7 @@ CREATE = Operation(
 )
 READ = Operation(
     id="readIndex",
+    access=LOOKS,
     tag="collections",
     summary="One index",
     description="As the list of them has it.",
@@ -97,6 +109,7 @@ READ = Operation(
 )
 DROP = Operation(
     id="dropIndex",
+    access=MANAGES,
     tag="collections",
     summary="Drop an index",
     description="The index `_id_` stays as long as its collection.",

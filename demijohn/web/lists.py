@@ -14,7 +14,7 @@ from demijohn.documents.listing import count, listing, page, stream
 from demijohn.edge.reply import Reply
 from demijohn.edge.routes import DOCUMENTS
 from demijohn.edge.tellers import OK, chosen
-from demijohn.errors import BadParameter, NotAcceptable
+from demijohn.errors import BadParameter, NotAcceptable, Problem
 from demijohn.formats import media_types
 from demijohn.formats.plain_out import render_array
 from demijohn.formats.spelling import Spelling
@@ -25,7 +25,7 @@ from demijohn.web.negotiation import check_bare, refuse_conditions
 from demijohn.web.openapi.operation import View
 from demijohn.web.problems import to_response
 from demijohn.web.requests import best_accepted, check_collection
-from demijohn.web.services import Services
+from demijohn.web.services import Services, current_context
 
 SEARCH = "/v1/collections/<collection>/search"
 _LINES = f"{media_types.NDJSON}; mode="
@@ -91,7 +91,7 @@ def list_data(services: Services, collection: str) -> Response:
     wanted = listing(collection, asked)
     if asked.limit is None:
         chunks = render_array(stream(services.store, wanted), without_id=True)
-        return Response(begun(chunks), OK, content_type=media_types.PLAIN)
+        return Response(begun(services, chunks), OK, content_type=media_types.PLAIN)
     found = page(services.store, wanted)
     body = b"".join(render_array(iter([b"".join(found.documents)]), without_id=True))
     following = None if found.after is None else _following(found.after)
@@ -109,19 +109,30 @@ def read_manner() -> Manner:
     return _OFFERS[best]
 
 
-def respond_lines(batches: Iterator[bytes], manner: Manner) -> Response:
+def respond_lines(services: Services, batches: Iterator[bytes], manner: Manner) -> Response:
     """Documents as they come, one a line; what fails half-way cuts the answer."""
-    return Response(begun(manner.spelling.render_lines(batches)), OK, chosen(manner.media_type))
+    chunks = begun(services, manner.spelling.render_lines(batches))
+    return Response(chunks, OK, chosen(manner.media_type))
 
 
-def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; what is wrong with the first is raised now, while it can be answered."""
-    return _resume(next(chunks, b""), chunks)
+def begun(services: Services, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; what is wrong with the first is raised now, while it can be answered.
+
+    They end where the caller's key is no longer a valid one: the answer is then cut.
+    """
+    refused = partial(services.entrance.refusal, current_context().caller)
+    return _resume(next(chunks, b""), chunks, refused)
 
 
-def _resume(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _resume(
+    first: bytes, rest: Iterator[bytes], refused: Callable[[], Problem | None]
+) -> Iterator[bytes]:
     yield first
-    yield from rest
+    for chunk in rest:
+        problem = refused()
+        if problem is not None:
+            raise problem
+        yield chunk
 
 
 def _respond(
@@ -135,7 +146,7 @@ def _respond(
     if manner.are_lines:
         if asked.count is not None:
             raise BadParameter("count: a stream of lines has no place for it.")
-        return respond_lines(stream(services.store, wanted), manner)
+        return respond_lines(services, stream(services.store, wanted), manner)
     rest: dict[str, object] = {}
     if asked.count is not None:
         rest["count"] = count(services.store, wanted, asked.count)

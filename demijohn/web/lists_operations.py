@@ -15,7 +15,7 @@ from demijohn.query.parameters import AFTER, COUNT, FIELDS, FILTER, LIMIT, MOST_
 from demijohn.query.parameters import LIST as NAMES
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.openapi.headers import LINK, PRIVATE, VARY
-from demijohn.web.openapi.operation import Answer, Body, Operation, Parameter
+from demijohn.web.openapi.operation import READS, Answer, Body, Operation, Parameter
 from demijohn.web.openapi.problems import READING
 from demijohn.web.openapi.vocabulary import FIELD_LISTS, SORTS, ref
 
@@ -78,6 +78,7 @@ _PAGES = {
 }
 LIST = Operation(
     id="listDocuments",
+    access=READS,
     tag="documents",
     summary="Many documents",
     description=(
@@ -91,6 +92,7 @@ LIST = Operation(
 )
 SEARCH = Operation(
     id="searchDocuments",
+    access=READS,
     tag="documents",
     summary="Many documents, by a body",
     description=(

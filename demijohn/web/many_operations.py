@@ -16,7 +16,7 @@ from demijohn.query.parameters import ALL
 from demijohn.web.document_operations import COLLECTION
 from demijohn.web.lists_operations import ASKING, FILTER_PARAMETER
 from demijohn.web.openapi.headers import NO_STORE
-from demijohn.web.openapi.operation import Answer, Body, Operation, Parameter, Schema
+from demijohn.web.openapi.operation import WRITES, Answer, Body, Operation, Parameter, Schema
 from demijohn.web.openapi.vocabulary import closed, ref
 
 _ALL = Parameter(
@@ -30,6 +30,7 @@ _HALF_WAY = (
 
 UPDATE = Operation(
     id="updateDocuments",
+    access=WRITES,
     tag="documents",
     summary="Change every document that a filter meets",
     description=f"By MongoDB's update operators. {_HALF_WAY}",
@@ -56,6 +57,7 @@ UPDATE = Operation(
 )
 DELETE = Operation(
     id="deleteDocuments",
+    access=WRITES,
     tag="documents",
     summary="Delete every document that a filter meets",
     description=_HALF_WAY,

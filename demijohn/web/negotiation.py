@@ -14,9 +14,8 @@ from demijohn.errors import BadParameter, IdempotencyUnsupported, NotAcceptable
 from demijohn.formats import media_types
 from demijohn.formats.spelling import Spelling
 from demijohn.web.requests import best_accepted, check_collection, refuse_parameters
+from demijohn.web.services import current_context
 
-ANONYMOUS = ""
-"""The caller, until there are keys to tell callers apart."""
 _OFFERS = {
     media_types.PLAIN: Spelling.PLAIN,
     media_types.EXTENDED: Spelling.RELAXED,
@@ -77,7 +76,7 @@ def read_key(body: bytes) -> Key | None:
         )
     parts = (request.method, request.path, request.query_string, request.mimetype)
     made_of = tuple(each if isinstance(each, bytes) else each.encode() for each in parts)
-    return make_key(ANONYMOUS, found[1] or found[2], (*made_of, body))
+    return make_key(current_context().caller.id, found[1] or found[2], (*made_of, body))
 
 
 def _accepted(*, has_body: bool) -> Spelling:

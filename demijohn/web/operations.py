@@ -7,20 +7,22 @@ from functools import partial
 
 from flask import Blueprint, Response
 
+from demijohn.auth.caller import EVERY, Level
 from demijohn.edge.entrance import PROBES
 from demijohn.edge.operations import problem_index, problem_page
 from demijohn.errors import DatabaseUnavailable, NotFound, Problem, ShuttingDown, problem_classes
 from demijohn.web.openapi.headers import CACHED, NO_SCRIPTS, NO_STORE
-from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
+from demijohn.web.openapi.operation import PUBLIC, Access, Answer, Operation, Parameter, View
 from demijohn.web.openapi.vocabulary import constant, ref
 from demijohn.web.problems import to_response
-from demijohn.web.services import Services
+from demijohn.web.services import Services, current_context
 
 CODES = [each.code for each in problem_classes()]
 _HTML = {"text/html": {"type": "string", "pattern": "^<!doctype html>"}}
 
 INDEX = Operation(
     id="listProblems",
+    access=PUBLIC,
     tag="operations",
     summary="Every problem there is",
     description="A page for people, with a link to each problem's own.",
@@ -28,6 +30,7 @@ INDEX = Operation(
 )
 PAGE = Operation(
     id="readProblem",
+    access=PUBLIC,
     tag="operations",
     summary="What a problem means",
     description="The page that a problem's `type` points at.",
@@ -38,6 +41,7 @@ PAGE = Operation(
 PROBE_ANSWERS = {
     "/livez": Operation(
         id="isLive",
+        access=PUBLIC,
         tag="operations",
         summary="Whether the process lives",
         description="Never asks the database.",
@@ -52,6 +56,7 @@ PROBE_ANSWERS = {
     ),
     "/readyz": Operation(
         id="isReady",
+        access=PUBLIC,
         tag="operations",
         summary="Whether requests should come here",
         description=(
@@ -63,6 +68,7 @@ PROBE_ANSWERS = {
     ),
     "/metrics": Operation(
         id="readMetrics",
+        access=Access(Level.READ, EVERY),
         tag="operations",
         summary="Figures for Prometheus",
         description="With `DEMIJOHN_MANAGEMENT_PORT` set they are on that port alone.",
@@ -96,4 +102,4 @@ def _probe(services: Services, path: str) -> Response:
         # No worker keeps trying here, so this request does; the answer says how it went.
         with contextlib.suppress(Problem):
             services.store.ping()
-    return to_response(services.operations.probe(path))
+    return to_response(services.operations.probe(path, current_context().caller))

@@ -26,7 +26,7 @@ class Services:
     """One of each; nothing here changes while the process runs."""
 
     settings: Settings
-    store: Store
+    whole_store: Store
     entrance: Entrance
     operations: Operations
     metrics: Metrics
@@ -37,6 +37,12 @@ class Services:
     room: Room = field(default_factory=Room)
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
+
+    @property
+    def store(self) -> Store:
+        """The store, of what there is to the caller of the request under way."""
+        rows = current_context().caller.rows
+        return self.whole_store if rows is None else self.whole_store.held_to(rows)
 
 
 def current_context() -> Context:

@@ -19,7 +19,7 @@ from demijohn.settings import load
 from demijohn.web import data
 from demijohn.web import document_operations as about
 from demijohn.web.openapi.description import UndescribedError, describe, template
-from demijohn.web.openapi.operation import Answer, Operation, View
+from demijohn.web.openapi.operation import PUBLIC, Answer, Operation, View
 from demijohn.web.openapi.problems import EVERYWHERE, READING
 from tests.support.openapi import Description, UndescribedAnswerError
 
@@ -153,7 +153,7 @@ def test_problems_are_closed(description: Description) -> None:
 
 
 def _view(name: str) -> View:
-    operation = Operation(name, "guide", "Some", "Thing.", (Answer(200, "It."),))
+    operation = Operation(name, "guide", "Some", "Thing.", PUBLIC, (Answer(200, "It."),))
     return View(operation, lambda: "")
 
 

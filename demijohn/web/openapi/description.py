@@ -44,6 +44,14 @@ _TAGS = {
 }
 
 
+_KEY: Json = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "dj_{id}_{secret}",
+    "description": "Where the service asks for keys (`DEMIJOHN_AUTH=keys`).",
+}
+_WITH_KEY: list[Json] = [{}, {"key": []}]
+"""Whether one is needed depends on how the service is run."""
 _NAMES = {"segment": "id"}
 """Parameters that a view must call otherwise, for their name is one of Python's own."""
 
@@ -72,6 +80,7 @@ def describe(app: Flask) -> Json:
             "schemas": {**schemas.SHARED, **problems.schemas()},
             "headers": {header.name: _header(header) for header in COMMON},
             "responses": refusals,
+            "securitySchemes": {"key": _KEY},
         },
     }
 
@@ -147,6 +156,8 @@ def _operation(operation: Operation, refusals: dict[str, Json]) -> Json:
         "description": operation.description,
         "responses": {**answers, **refusals},
     }
+    if operation.access is not None:
+        described["security"] = _WITH_KEY
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body is not None:

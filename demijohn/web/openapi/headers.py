@@ -34,6 +34,11 @@ RETRY_AFTER = Header(
     "Retry-After", "Seconds to wait before another try.", {"type": "integer", "minimum": 1}
 )
 ALLOW = Header("Allow", "The methods that the address has.", {"type": "string", "minLength": 3})
+CHALLENGE = Header(
+    "WWW-Authenticate",
+    "How to show a key (RFC 6750).",
+    {"type": "string", "pattern": '^Bearer realm="demijohn"'},
+)
 ACCEPT_ENCODING = Header(
     "Accept-Encoding",
     "What a body may be encoded with, where that was the trouble.",

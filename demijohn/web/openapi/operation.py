@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from flask import request
 from flask.typing import ResponseReturnValue
 
+from demijohn.auth.caller import Caller, Level
+from demijohn.edge.context import CONTEXT, Context
 from demijohn.errors import Problem
 
 Schema: TypeAlias = Mapping[str, object]
@@ -63,6 +66,36 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What a caller has to be let do, for an operation."""
+
+    level: Level | None
+    """In the collection; None where any key will do."""
+    collection: str | None = None
+    """None for the one that the path names."""
+    by_row: bool = False
+    """Whether it goes by row filters; if not, a key that has one may not do it."""
+
+    def check(self, caller: Caller, named: object) -> None:
+        """Raise Unauthenticated or Forbidden; `named` is the path's collection, if it has one."""
+        if self.level is None:
+            caller.check_known()
+        else:
+            caller.check(self.level, self.collection or str(named))
+        if not self.by_row:
+            caller.check_whole()
+
+
+READS = Access(Level.READ, by_row=True)
+WRITES = Access(Level.WRITE, by_row=True)
+LOOKS = Access(Level.READ)
+"""At what is no single document's: what it tells is of all of them."""
+MANAGES = Access(Level.ADMIN)
+PUBLIC = None
+"""In place of an Access: open to everyone who is let in at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one route.
 
@@ -74,6 +107,7 @@ class Operation:
     tag: str
     summary: str
     description: str
+    access: Access | None
     answers: tuple[Answer, ...]
     problems: tuple[type[Problem], ...] = ()
     parameters: tuple[Parameter, ...] = ()
@@ -88,5 +122,14 @@ class View:
     answer: Callable[..., ResponseReturnValue]
 
     def __call__(self, **values: object) -> ResponseReturnValue:
-        """Answer the request under way, as Flask calls a view."""
+        """Answer the request under way, as Flask calls a view. Raises what its access does."""
+        access = self.operation.access
+        if access is not None:
+            access.check(_caller(), values.get("collection"))
         return self.answer(**values)
+
+
+def _caller() -> Caller:
+    context = request.environ[CONTEXT]
+    assert isinstance(context, Context)
+    return context.caller

@@ -33,6 +33,7 @@ from demijohn.errors import (
     PreconditionFailed,
     Problem,
     TooLarge,
+    Unauthenticated,
     Unsortable,
     UnsupportedMediaType,
     WriteConflict,
@@ -42,6 +43,7 @@ from demijohn.web.openapi.headers import (
     ACCEPT,
     ACCEPT_ENCODING,
     ALLOW,
+    CHALLENGE,
     NO_STORE,
     REPLAYED,
     RETRY_AFTER,
@@ -58,6 +60,7 @@ EVERYWHERE: tuple[type[Problem], ...] = (
     InternalError,
     Overloaded,
     TooLarge,
+    Unauthenticated,
     UnsupportedMediaType,
 )
 """What may happen to every request: the guard's word, a wrong head, a body that nobody asked
@@ -105,6 +108,7 @@ _PARTIAL: Schema = {
 }
 _MAY_HAVE: dict[type[Problem], dict[str, Schema]] = {
     DuplicateKey: {"errors": _FAULTS, "partial": _PARTIAL},
+    Forbidden: {"errors": _FAULTS},
     ForbiddenOperator: {"errors": _FAULTS},
     InvalidDocument: {"errors": _FAULTS, "partial": _PARTIAL},
     InvalidFilter: {
@@ -123,6 +127,7 @@ _MAY_HAVE: dict[type[Problem], dict[str, Schema]] = {
 _RECORDED = frozenset(
     {
         DuplicateKey,
+        Forbidden,
         ForbiddenOperator,
         InvalidDocument,
         InvalidPatch,
@@ -135,6 +140,7 @@ _RECORDED = frozenset(
 _HEADERS: dict[type[Problem], tuple[Header, ...]] = {
     MethodNotAllowed: (ALLOW,),
     PreconditionFailed: (optional(VERSION),),
+    Unauthenticated: (CHALLENGE,),
     UnsupportedMediaType: (optional(ACCEPT), optional(ACCEPT_ENCODING)),
 }
 

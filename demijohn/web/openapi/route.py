@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 
+from demijohn.auth.caller import Caller, Level
 from demijohn.documents.collections import Configuration, Configurations
 from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats import media_types
 from demijohn.web.openapi.description import describe
 from demijohn.web.openapi.growth import grown
 from demijohn.web.openapi.headers import CACHED_ANEW, ETAG
-from demijohn.web.openapi.operation import Answer, Operation, Parameter, View
+from demijohn.web.openapi.operation import PUBLIC, Answer, Operation, Parameter, View
 from demijohn.web.requests import refuse_parameters, require_acceptable
+from demijohn.web.services import current_context
 
 OPERATION = Operation(
     id="describe",
+    access=PUBLIC,
     tag="operations",
     summary="This document",
     description=(
@@ -43,6 +47,10 @@ OPERATION = Operation(
 )
 
 
+MOST_MADE = 16
+"""Pages that are kept, each of other collections."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     text: bytes
@@ -55,18 +63,26 @@ class _Pages:
     def __init__(self, configurations: Configurations) -> None:
         self.description: dict[str, Any] = {}
         self._configurations = configurations
-        self._made: tuple[Mapping[str, object], _Page] | None = None
+        self._found: tuple[Mapping[str, object], Mapping[str, Configuration]] = {}, {}
+        self._made: dict[frozenset[str], _Page] = {}
 
-    def page(self) -> _Page:
-        """The page for the schemas of this time; without a database for those last known."""
+    def page(self, caller: Caller) -> _Page:
+        """The page for the schemas of this time; without a database for those last known.
+
+        It has those of the collections that the caller may read.
+        """
         versions = self._configurations.versions()
-        if self._made is None or self._made[0] != versions:
-            try:
-                found = self._configurations.all()
-            except Problem:
-                return self._make({}) if self._made is None else self._made[1]
-            self._made = versions, self._make(found)
-        return self._made[1]
+        if self._found[0] != versions:
+            with suppress(Problem):
+                self._found = versions, self._configurations.all()
+                self._made = {}
+        found, made = self._found[1], self._made
+        names = frozenset(name for name in found if caller.may(Level.READ, name))
+        if names not in made:
+            if len(made) >= MOST_MADE:
+                made.clear()
+            made[names] = self._make({name: found[name] for name in sorted(names)})
+        return made[names]
 
     def _make(self, found: Mapping[str, Configuration]) -> _Page:
         schemas = {name: each.schema.text for name, each in found.items() if each.schema}
@@ -80,7 +96,7 @@ def publish(app: Flask, configurations: Configurations) -> None:
     Raises UndescribedError where a route has no description.
     """
     pages = _Pages(configurations)
-    view = View(OPERATION, lambda: _answer(pages.page()))
+    view = View(OPERATION, lambda: _answer(pages.page(current_context().caller)))
     app.add_url_rule("/openapi.json", endpoint="openapi", view_func=view)
     pages.description = describe(app)
 

@@ -18,7 +18,7 @@ SHARED: dict[str, Schema] = {
     "Readiness": {
         "type": "object",
         "properties": {"status": {"const": "ready"}, "database": {"enum": ["up", "down"]}},
-        "required": ["status", "database"],
+        "required": ["status"],
         "additionalProperties": False,
     },
     "Document": {

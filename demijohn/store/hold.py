@@ -1,0 +1,79 @@
+"""What of the collections a caller is held to: all of it, or the documents of a row filter.
+
+It is applied here, at the commands themselves, so that no operation above can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bson.raw_bson import RawBSONDocument
+
+from demijohn.errors import Problem
+from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
+
+
+class RowFilter(Protocol):
+    """Which documents they are (`query.rows`)."""
+
+    @property
+    def bson(self) -> bytes:
+        """The filter that finds them."""
+        ...
+
+    def check(self, document: bytes) -> None:
+        """Raise Forbidden for a document that is none of them."""
+        ...
+
+    def check_update(self, update: Mapping[str, Any]) -> None:
+        """Raise Forbidden for operators that could make another document of one of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Without a filter it holds to nothing. The service's own collections are never held."""
+
+    rows: RowFilter | None = None
+
+    def of(self, collection: str) -> RowFilter | None:
+        """What a collection is held to, if to anything."""
+        return None if collection.startswith("_") else self.rows
+
+    def narrowed(self, collection: str, where: bytes) -> bytes:
+        """The filter that finds what `where` does, of the documents that may be seen."""
+        rows = self.of(collection)
+        if rows is None:
+            return where
+        both: list[Node] = [Value(DOCUMENT, rows.bson), Value(DOCUMENT, where)]
+        return encode({"$and": both})
+
+    def check(self, collection: str, document: bytes) -> None:
+        """Raise Forbidden for a document that may not be written."""
+        rows = self.of(collection)
+        if rows is not None:
+            rows.check(document)
+
+    def check_update(self, collection: str, update: Mapping[str, RawBSONDocument]) -> None:
+        """Raise Forbidden for operators that may not be applied."""
+        rows = self.of(collection)
+        if rows is not None:
+            rows.check_update(update)
+
+    def refused(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+        """The documents that may not be written, by their places."""
+        rows = self.of(collection)
+        found: dict[int, Problem] = {}
+        if rows is None:
+            return found
+        for place, document in enumerate(documents):
+            try:
+                rows.check(document)
+            except Problem as problem:
+                found[place] = problem
+        return found
+
+
+EVERYTHING = Hold()
