@@ -51,7 +51,7 @@ class Proxies:
         if forwarded is not None:
             found.add(self._beyond(known, forwarded_nodes(forwarded)))
         if x_forwarded_for is not None:
-            found.add(self._beyond(known, reversed(x_forwarded_for.split(","))))
+            found.add(self._beyond(known, reversed(x_forwarded_for.rsplit(",", MOST_HOPS))))
         return str(found.pop() if len(found) == 1 else known)
 
     def _beyond(self, known: Address, nodes: Iterable[str | None]) -> Address:
@@ -84,8 +84,9 @@ def parsed(text: str) -> Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        # Without the zone behind a %, which is not of the address and may be any text.
+        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return address
 
 
