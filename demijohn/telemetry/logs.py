@@ -1,20 +1,27 @@
 """Structured logs on stderr: JSON lines, or text for a person at a terminal.
 
-A line never holds a request's body, its query string, a credential or the database's URI.
+A line never holds a request's body, its query string, a credential or the database's URI. What
+clients and the database chose, as paths and reasons, is there with nothing in it that a terminal
+obeys, and a record in JSON is one line, whoever counts lines.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
-from typing import Any
+import textwrap
+from io import StringIO
+from typing import Any, TextIO
 
 import orjson
 import structlog
+from structlog.typing import ExcInfo
 
 from demijohn.settings import Settings
+from demijohn.telemetry.printable import printable, printable_json
 
 STDERR = 2
 
@@ -74,11 +81,12 @@ def _text() -> list[Any]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         _short,
+        _plain,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=20,
             # Where rich is installed the default shows local variables: bodies and secrets.
-            exception_formatter=structlog.dev.plain_traceback,
+            exception_formatter=_traceback,
         ),
     ]
 
@@ -98,5 +106,28 @@ def _short(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, An
     return {"event": words} | {name: event[name] for name in kept if name in event}
 
 
+def _plain(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The same, with nothing in it that a terminal obeys; a traceback is still to come."""
+    return {
+        name: value if name == "exc_info" or value is None else _shown(value)
+        for name, value in event.items()
+    }
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, bool | int | float) else printable(str(value))
+
+
+def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback; what an exception says is indented, so that it can't pass for a record."""
+    lines = StringIO()
+    structlog.dev.plain_traceback(lines, exc_info)
+    text = "\n".join(map(printable, lines.getvalue().split("\n")))
+    out.write(textwrap.indent(text, "  "))
+
+
 def _dumps(event: object, **_: object) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return printable_json(orjson.dumps(event, default=str))
+    except TypeError:  # half a surrogate pair, or a number past 64 bits
+        return json.dumps(event, default=str).encode()

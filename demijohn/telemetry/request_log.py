@@ -15,6 +15,7 @@ import structlog
 
 from demijohn.settings import Settings
 from demijohn.telemetry import logs
+from demijohn.telemetry.printable import printable_json
 
 LARGEST_WRITE = 4096
 """Bytes that a pipe takes in one piece (PIPE_BUF on Linux): other workers write to it as well."""
@@ -55,4 +56,5 @@ class RequestLog:
 
 def _line(level: str, fields: Fields) -> bytes:
     headline = {"timestamp": datetime.now(UTC), "level": level, "event": "request"}
-    return orjson.dumps({**headline, **fields, "pid": os.getpid()}, option=_OPTIONS)
+    line = orjson.dumps({**headline, **fields, "pid": os.getpid()}, option=_OPTIONS)
+    return printable_json(line)
