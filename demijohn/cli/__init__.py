@@ -17,6 +17,7 @@ class _Commands(click.Group):
         "serve": ("demijohn.cli.serve", "serve_command", "Run the service."),
         "import": ("demijohn.cli.importing", "import_command", "Send documents to a service."),
         "export": ("demijohn.cli.exporting", "export_command", "Fetch documents from a service."),
+        "keys": ("demijohn.cli.keys", "keys_command", "Make, list and revoke keys."),
         "drill": ("demijohn.cli.drill", "drill_command", "Prove promises on your own cluster."),
         "secrets": ("demijohn.cli.secrets", "secrets_command", "Make a deployment's passwords."),
         "configure-database": (

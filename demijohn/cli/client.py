@@ -13,6 +13,7 @@ caller to decide, who is told exactly how a request ended (the errors below).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from demijohn.cli.exchange import PORTS, Exchange, Lost, connect, head, reason
 from demijohn.formats import media_types
 
 LARGEST_PROBLEM = 1024 * 1024
+_KEY = re.compile(r"[\x21-\x7e]+")
 NO_ANSWER = 0
 """The status of a Problem where the service gave none."""
 CANONICAL = f"{media_types.NDJSON}; mode=canonical"
@@ -100,9 +102,13 @@ class Refused(ClientError):
 class Service:
     """One collection of a service; each request has a connection of its own. Thread-safe."""
 
-    def __init__(self, url: str, collection: str) -> None:
-        """Take the service's address, as `service_url` gives it; connect to nothing yet."""
+    def __init__(self, url: str, collection: str, key: str | None = None) -> None:
+        """Take the service's address, as `service_url` gives it; connect to nothing yet.
+
+        `key` is shown with each request.
+        """
         self.url = url
+        self._shown = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._parts = parse_url(url)
         self._path = f"/v1/collections/{quote(collection, safe='')}"
 
@@ -142,7 +148,7 @@ class Service:
         self, method: str, path: str, accept: str, kind: str | None = None, body: bytes = b""
     ) -> Iterator[Iterator[bytes]]:
         """The chunks of the answer, if it is a 200 with NDJSON."""
-        headers = {"User-Agent": "demijohn", "Accept": accept}
+        headers = {"User-Agent": "demijohn", "Accept": accept, **self._shown}
         if kind is not None:
             headers |= {"Content-Type": kind, "Content-Length": str(len(body))}
         request = head(self._parts, method, path, headers)
@@ -185,6 +191,18 @@ def service_url(option: str | None) -> str:
     if parts.auth or parts.query is not None or parts.fragment is not None:
         raise click.UsageError("The address takes no credentials, query or fragment.")
     return url
+
+
+def service_key() -> str | None:
+    """The key in the settings, if there is one. Raises click.UsageError for what can be none."""
+    try:
+        key = settings.load_here().key
+    except settings.SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    if key is not None and not _KEY.fullmatch(key):
+        # It is not quoted: a secret, or a part of one.
+        raise click.UsageError("DEMIJOHN_KEY is no key.")
+    return key
 
 
 def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from demijohn.cli.client import (
     ConnectionLost,
     Service,
     collection_option,
+    service_key,
     service_url,
 )
 from demijohn.cli.gzipped import zipped
@@ -145,7 +146,7 @@ def run(options: Options) -> Exit:
 def _export(options: Options, count: Count) -> None:
     """Write every document, counting; raises what `run` sorts."""
     on_screen = options.file == STDOUT and sys.stdout.isatty()
-    service = Service(options.url, options.collection)
+    service = Service(options.url, options.collection, service_key())
     with (
         service.documents(options.asked, options.accept) as chunks,
         _sink(options.file) as sink,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from demijohn.cli.client import Service, collection_option, service_url
+from demijohn.cli.client import Service, collection_option, service_key, service_url
 from demijohn.cli.gzipped import Damaged, unzipped
 from demijohn.cli.handoff import Record
 from demijohn.cli.identity import Identity
@@ -127,7 +127,7 @@ def import_command(  # noqa: PLR0913 (one parameter an option: click's calling c
 def run(options: Options, source: FileIO) -> Exit:
     """Import what `source` gives, and say on the terminal how it went."""
     rejects = Rejects(options.rejects, append=options.skip > 0)
-    service = Service(options.url, options.collection)
+    service = Service(options.url, options.collection, service_key())
     identity = Identity(extended=options.extended)
     with Interrupts() as interrupts, closing(rejects), progress(_size(source)) as report:
         sending = Sending(service, identity, rejects, interrupts, options.limits)

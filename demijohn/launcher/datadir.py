@@ -9,6 +9,7 @@
     ├── secantusd.toml        empty, so that no other configuration is found
     ├── database/             the documents
     ├── database.pid          process id of the database
+    ├── database.port         port of it, on 127.0.0.1; for commands beside the service
     └── database.log          what it printed
 
 Every file can be missing or stale after a crash; the next start makes it good.
@@ -33,6 +34,7 @@ from demijohn.launcher.failure import LaunchError
 PASSWORD = re.compile(r"[0-9a-f]{48}")
 LEAST_FREE = 32 * 1024 * 1024
 """Bytes: what the database's own journal and files take before the first document."""
+PASSWORD_FILE, PORT_FILE = "password", "database.port"
 LARGEST_LOG = 8 * 1024 * 1024
 
 
@@ -46,8 +48,9 @@ class DataDir:
         self.config = self.path / "secantusd.toml"
         self.log = self.path / "database.log"
         self.pid_file = self.path / "database.pid"
+        self._port_file = self.path / PORT_FILE
         self._ready = self.path / "ready"
-        self._password_file = self.path / "password"
+        self._password_file = self.path / PASSWORD_FILE
         with self._explained():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._take_lock()
@@ -77,6 +80,11 @@ class DataDir:
         with self._explained():
             _write_atomically(self.pid_file, str(pid))
 
+    def note_port(self, port: int) -> None:
+        """Say where the database answers those who know its password."""
+        with self._explained():
+            _write_atomically(self._port_file, str(port))
+
     def former_database(self) -> int | None:
         """The process noted last, None if there is no such note."""
         text = self._read(self.pid_file)
@@ -84,8 +92,9 @@ class DataDir:
 
     def forget_database(self) -> None:
         """Note that no database runs."""
-        with contextlib.suppress(OSError):
-            self.pid_file.unlink()
+        for note in (self.pid_file, self._port_file):
+            with contextlib.suppress(OSError):
+                note.unlink()
 
     def open_log(self) -> BinaryIO:
         """The database's log, to append to; a long log is put aside first."""

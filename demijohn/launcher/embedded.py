@@ -13,12 +13,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from demijohn.exits import Exit
 from demijohn.launcher.backoff import Backoff
-from demijohn.launcher.datadir import DataDir
+from demijohn.launcher.datadir import PASSWORD_FILE, PORT_FILE, DataDir
 from demijohn.launcher.failure import LaunchError
 from demijohn.launcher.loop import NEVER
 from demijohn.launcher.server import ON_LINUX, die_with_parent, end_former, find_command
@@ -33,6 +34,18 @@ ASK_AGAIN = 1.0
 CACHE = "256M"
 """Of the database's own default, 1 GiB, a laptop has other uses for most."""
 log = structlog.get_logger()
+
+
+def uri_beside(path: Path) -> str | None:
+    """How to reach the database that a service runs in this data directory; None where none does.
+
+    It holds the password. Raises OSError where the directory is not to be read.
+    """
+    try:
+        port, password = ((path / name).read_text("ascii") for name in (PORT_FILE, PASSWORD_FILE))
+    except FileNotFoundError:
+        return None
+    return _uri(password.strip(), int(port))
 
 
 class Database:
@@ -59,12 +72,7 @@ class Database:
 
     def uri(self) -> str:
         """What a worker connects to; it holds the password."""
-        # A write that is not journaled is lost when this server is killed.
-        # No retries by the driver: the server keeps its records of them in memory, so that they
-        # are gone when it has crashed, and past 10,000 sorts them at each write, which made a
-        # write ten times as dear.
-        options = f"authSource=admin&replicaSet={REPLICA_SET}&journal=true&retryWrites=false"
-        return f"mongodb://{USER}:{self._data.password}@127.0.0.1:{self._port}/?{options}"
+        return _uri(self._data.password, self._port)
 
     def tick(self, now: float) -> float:
         """Do what is due. Raises LaunchError where it has never been ready and cannot be."""
@@ -85,6 +93,7 @@ class Database:
     def _begin(self, now: float) -> float:
         if self._data.is_provisioned():
             self._spawn(self._port, "--auth")
+            self._data.note_port(self._port)
             self.has_user = True
             self._step = self._starting
         else:
@@ -246,6 +255,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _uri(password: str, port: int) -> str:
+    # A write that is not journaled is lost when this server is killed.
+    # No retries by the driver: the server keeps its records of them in memory, so that they
+    # are gone when it has crashed, and past 10,000 sorts them at each write, which made a
+    # write ten times as dear.
+    options = f"authSource=admin&replicaSet={REPLICA_SET}&journal=true&retryWrites=false"
+    return f"mongodb://{USER}:{password}@127.0.0.1:{port}/?{options}"
 
 
 def _reserve_port() -> tuple[socket.socket | None, int]:

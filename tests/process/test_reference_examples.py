@@ -8,10 +8,11 @@ import re
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -34,17 +35,25 @@ PAGES = (
     "aggregate.md",
     "versions.md",
     "idempotency.md",
+    "keys.md",
 )
+NOTHING: Mapping[str, str] = MappingProxyType({})
 LOST = 3
 """Answers that do not reach the client."""
 
 
-def _reader(directory: Path, port: int) -> Reader:
-    """Somebody in an empty directory, with the service at this port of the machine."""
+def _reader(directory: Path, port: int, settings: Mapping[str, str] = NOTHING) -> Reader:
+    """Somebody in an empty directory, with the service at this port of the machine.
+
+    The command `demijohn` is there, and reads these settings.
+    """
     place = directory / "reader"
     place.mkdir()
     here = {"127.0.0.1:5000": f"127.0.0.1:{port}"}
-    return Reader(place, readers_environ(directory), here=here, stand_ins={}, patience=60)
+    environ = readers_environ(directory)
+    path = f"{ROOT / '.venv' / 'bin'}:{environ['PATH']}"
+    environ |= {"PATH": path, **settings}
+    return Reader(place, environ, here=here, stand_ins={}, patience=60)
 
 
 def _part_with(page: str, text: str) -> Part:
@@ -59,7 +68,12 @@ def test_every_example_says_what_it_is(page: str) -> None:
 
     assert blocks
     assert [part.line for part in blocks if not MARKERS.fullmatch(part.marker)] == []
-    assert all(command.shown for part in blocks for command in commands(part.body)[1:])
+    silent = ("export ", "sleep ", "demijohn keys revoke ")
+    assert all(
+        command.shown or command.text.startswith(silent)
+        for part in blocks
+        for command in commands(part.body)[1:]
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -68,9 +82,11 @@ def test_every_example_works_as_it_stands(
 ) -> None:
     """Whoever types a page's commands in their order gets the answers that it shows."""
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": page.partition(".")[0]}
+    if page == "keys.md":
+        settings["DEMIJOHN_AUTH"] = "keys"
     service = own_service(settings)
 
-    _reader(tmp_path, service.port).follow_all(REFERENCE / page, read(REFERENCE / page))
+    _reader(tmp_path, service.port, settings).follow_all(REFERENCE / page, read(REFERENCE / page))
 
 
 def _kept_otherwise() -> list[tuple[str, str]]:
