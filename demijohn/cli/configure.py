@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 import structlog
 
+from demijohn.cli.saying import complain
 from demijohn.exits import Exit
 from demijohn.settings import Settings, SettingsError, load_here
 from demijohn.telemetry import logs
@@ -78,7 +79,7 @@ def configure_command(  # noqa: PLR0913 (one parameter an option: click's callin
         member = member or f"{socket.getfqdn()}:{port}"
         wanted = _wanted(secrets, member, set_name, settings)
     except (SettingsError, ConfigureError) as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(f"Error: {error}")
         sys.exit(Exit.USAGE)
     logs.configure(settings)
     if ready_file is not None:

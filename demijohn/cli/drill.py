@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from demijohn.cli.client import service_url
+from demijohn.cli.saying import complain, say
 from demijohn.exits import Exit
 from demijohn.settings import SettingsError, load_here
 
@@ -334,15 +335,15 @@ def _show(report: Report) -> None:
     from demijohn.drill.report import WORDS, summary  # noqa: PLC0415
 
     for line in summary(report):
-        click.echo(line)
+        say(line)
     verdict = report.verdict
     for each in verdict.broken:
-        click.echo(f"Broken: {each}.")
+        say(f"Broken: {each}.")
     for each in verdict.missed:
-        click.echo(f"Not put to the test: {each}.")
+        say(f"Not put to the test: {each}.")
     for note in report.run.notes if report.run is not None else ():
-        click.echo(note)
-    click.echo(f"The promise {_PHRASES[WORDS[verdict.outcome]]}. ", nl=False)
+        say(note)
+    say(f"The promise {_PHRASES[WORDS[verdict.outcome]]}. ", ends="")
 
 
 def _write(drill: str, report: Report, directory: Path) -> None:
@@ -355,7 +356,7 @@ def _write(drill: str, report: Report, directory: Path) -> None:
     except DrillError as error:
         click.echo()
         _fail(f"drill {drill}: {error}")
-    click.echo(f"{paths[0]} has it all.")
+    say(f"{paths[0]} has it all.")
 
 
 _PHRASES = {
@@ -370,5 +371,5 @@ def _new_name() -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
+    complain(f"Error: {message}")
     sys.exit(Exit.FAILED)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from demijohn.cli.saying import plain, say
 from demijohn.drill.outcomes import Second
 from demijohn.drill.run import Sample, View
 
@@ -46,11 +46,11 @@ class PlainView:
         self._next = second.at + LINE_EVERY
         shown = figures(second, sample, self._failed)
         cells = ", ".join(f"{name} {value}" for name, value in shown)
-        click.echo(f"{second.at:5} s  {cells}")
+        say(f"{second.at:5} s  {cells}")
 
     def say(self, text: str) -> None:
         """Print it."""
-        click.echo(text)
+        say(text)
 
 
 class LiveView:
@@ -73,7 +73,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Print it above the table."""
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(plain(text), markup=False, highlight=False)
 
 
 def figures(second: Second, sample: Sample | None, failed: int) -> list[tuple[str, str]]:

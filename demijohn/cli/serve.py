@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from demijohn.cli.saying import complain
 from demijohn.exits import Exit
 from demijohn.settings import SettingsError, load_here
 
@@ -61,5 +62,5 @@ def serve_command(**options: object) -> NoReturn:
 
 def _fail(code: int, *messages: str) -> NoReturn:
     for message in messages:
-        click.echo(f"Error: {message}", err=True)
+        complain(f"Error: {message}")
     sys.exit(code)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import ceil, log10
 
 from demijohn.drill.run import Run
+from demijohn.telemetry.printable import printable
 
 Point = tuple[float, float]
 WIDTH, LEFT, RIGHT, TOP = 960, 76, 190, 56
@@ -138,7 +139,8 @@ def _chart(chart: Panel, y: int, last: float) -> list[str]:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text class="a" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+    shown = escape(printable(text))
+    return f'<text class="a" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{shown}</text>'
 
 
 def _legend(x: int, y: int, line: Line) -> list[str]:

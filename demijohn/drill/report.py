@@ -19,6 +19,7 @@ from demijohn.drill.errors import DrillError
 from demijohn.drill.outcomes import Failure, Lane
 from demijohn.drill.run import Run
 from demijohn.drill.verdict import Outcome, Scaling, Verdict, was_open
+from demijohn.telemetry.printable import printable
 
 Row = tuple[str, ...]
 WORDS = {
@@ -119,10 +120,10 @@ def markdown(report: Report) -> str:
     lines = [
         f"# demijohn drill {report.drill}: {WORDS[report.verdict.outcome]}",
         "",
-        f"Run `{report.name}` of {began} against {report.url}, demijohn {__version__}.",
+        f"Run `{report.name}` of {began} against {inline(report.url)}, demijohn {__version__}.",
     ]
-    reasons = [f"- Broken: {each}." for each in report.verdict.broken]
-    reasons += [f"- Not put to the test: {each}." for each in report.verdict.missed]
+    reasons = [f"- Broken: {inline(each)}." for each in report.verdict.broken]
+    reasons += [f"- Not put to the test: {inline(each)}." for each in report.verdict.missed]
     lines += ["", *reasons] if reasons else []
     if report.steps:
         rows = [(each.what, each.result, "yes" if each.holds else "no") for each in report.steps]
@@ -161,8 +162,8 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", *table(head, _endings(run)))
     if run.burst is not None:
         yield from ("", burst_remark(run.burst))
-    yield from ("", *(f"- {each.at:.0f} s: {each.text}" for each in run.marks))
-    yield from (f"- {note}" for note in run.notes)
+    yield from ("", *(f"- {each.at:.0f} s: {inline(each.text)}" for each in run.marks))
+    yield from (f"- {inline(note)}" for note in run.notes)
     yield from ("", _HOW)
 
 
@@ -233,7 +234,12 @@ def scaling_rows(scaling: Scaling) -> list[Row]:
 def table(head: Row, rows: Iterable[Row]) -> list[str]:
     """A table in Markdown."""
     cells = [head, ("---",) * len(head), *rows]
-    return [f"| {' | '.join(each.replace('|', '/') for each in row)} |" for row in cells]
+    return [f"| {' | '.join(inline(each).replace('|', '/') for each in row)} |" for row in cells]
+
+
+def inline(text: str) -> str:
+    """Others' text on one line of Markdown (CommonMark 0.31): no HTML, no link, no image."""
+    return printable(text).replace("<", "&lt;").replace("[", "\\[")
 
 
 def _latencies(run: Run) -> Iterator[Row]:
