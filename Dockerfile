@@ -1,5 +1,6 @@
 # The service in a container: docker build -t flask-mongodb-app:0.1.0 .
 # Any base with Python 3.11 to 3.14 and its venv module will do: --build-arg BASE=…
+# For a release give it by its digest (NAME:TAG@sha256:…); the bill of materials then names it.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
@@ -23,6 +24,19 @@ RUN packages=$(/opt/demijohn/bin/python -c 'import sysconfig; print(sysconfig.ge
     && rm -rf "$packages"/setuptools* "$packages"/_distutils_hack "$packages"/pkg_resources \
         "$packages"/distutils-precedence.pth \
     && /opt/demijohn/bin/python -m compileall -q "$packages/demijohn"
+# The bill of materials, of what is installed now; its tools stay behind in this stage.
+COPY requirements-sbom.txt /build/
+RUN python3 -m venv /opt/sbom \
+    && /opt/sbom/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary :all: -r /build/requirements-sbom.txt
+COPY pyproject.toml /build/
+COPY tools/sbom.py /build/tools/
+ARG BASE
+ARG SOURCE_DATE_EPOCH
+RUN packages=$(/opt/demijohn/bin/python -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+    && /opt/sbom/bin/python /build/tools/sbom.py /build/requirements.txt --packages "$packages" \
+        --image "$BASE" --output /opt/demijohn/share/sbom.cdx.json \
+    && chmod -R a+rX /opt/demijohn/share
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="demijohn" \

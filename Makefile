@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
     --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
     $(if $(UPGRADE),--upgrade)
 
-.PHONY: help run setup dev test lint format unit contract process cluster test-cluster soak soak-cluster bench lock clean
+.PHONY: help run setup dev test lint format unit contract process cluster test-cluster soak soak-cluster bench lock sbom audit wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -69,10 +69,23 @@ lock: dev ## Pin the requirements anew after a change of pyproject.toml (UPGRADE
 	@$(LOCK) pyproject.toml -o requirements.txt
 	@$(LOCK) pyproject.toml --extra embedded -c requirements.txt -o requirements-embedded.txt
 	@$(LOCK) pyproject.toml --group dev -c requirements-embedded.txt -o requirements-dev.txt
+	@$(LOCK) --group sbom -c requirements-dev.txt -o requirements-sbom.txt
 	@for peer in guide eve fastapi; do $(LOCK) --group bench-$$peer -c requirements-dev.txt \
 	    -o tests/bench/peers/$$peer/requirements.txt || exit 1; done
 
+# Their dates are the commit's, so the same commit gives the same bytes.
+sbom: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+sbom: dev ## Write build/sbom: what the runtime and the embedded database are made of (CycloneDX)
+	@$(BIN)/python tools/sbom.py requirements.txt -o build/sbom/demijohn.cdx.json
+	@$(BIN)/python tools/sbom.py requirements-embedded.txt -o build/sbom/demijohn-embedded.cdx.json
+
+audit: dev ## Ask OSV for known vulnerabilities of all that is pinned (OSV_URL=… for a mirror)
+	@$(BIN)/python tools/audit.py $(if $(OSV_URL),--osv-url '$(OSV_URL)') requirements*.txt
+
+wheel: dev ## Build the last commit's wheel into dist, the same bytes everywhere
+	@tools/wheel.sh dist
+
 clean: ## Remove .venv, caches and build remains; documents stay
-	@rm -rf .venv .venv-bench build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-bench build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 	    .import_linter_cache bench-results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -48,12 +48,25 @@ def test_its_base_can_be_chosen() -> None:
 
 
 def test_its_requirements_are_checked_wheels() -> None:
-    """Each has the hash that the lock file names, and nothing is compiled."""
-    (install,) = (each for each in _rest("RUN") if "pip install" in each)
+    """The service's and the bill's: each has the hash of its lock, and nothing is compiled."""
+    installs = [each for each in _rest("RUN") if "pip install" in each]
 
-    assert "--require-hashes" in install
-    assert "--only-binary :all:" in install
-    assert "--no-cache-dir" in install
+    assert len(installs) == 2
+    for install in installs:
+        assert "--require-hashes" in install
+        assert "--only-binary :all:" in install
+        assert "--no-cache-dir" in install
+
+
+def test_its_bill_of_materials_is_made_in_the_build() -> None:
+    """From what has been installed by then, with the base's name; its tools stay in that stage."""
+    steps = dockerfile()
+    (made,) = (number for number, (_, rest) in enumerate(steps) if "--output" in rest)
+    last = max(number for number, (name, _) in enumerate(steps) if name == "FROM")
+
+    assert re.search(r'--packages "\$packages" +--image "\$BASE" ', steps[made][1])
+    assert made < last
+    assert _rest("COPY")[-1] == "--from=build /opt/demijohn /opt/demijohn"
 
 
 def test_its_commands_are_not_given_to_a_shell() -> None:

@@ -15,6 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / "bench" / "peers"
 LOCKS = sorted([*ROOT.glob("requirements*.txt"), *PEERS.glob("*/requirements.txt")])
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _group(name: str) -> list[str]:
+    """The requirements of a dependency group, with those that it includes (PEP 735)."""
+    found: list[str] = []
+    for each in PYPROJECT["dependency-groups"][name]:
+        found += [each] if isinstance(each, str) else _group(each["include-group"])
+    return found
+
+
 WANTED: dict[str, list[str]] = {
     "requirements.txt": PYPROJECT["project"]["dependencies"],
     "requirements-embedded.txt": [
@@ -23,11 +33,12 @@ WANTED: dict[str, list[str]] = {
     ],
     "requirements-dev.txt": [
         *PYPROJECT["project"]["dependencies"],
-        *PYPROJECT["dependency-groups"]["dev"],
+        *_group("dev"),
     ],
+    "requirements-sbom.txt": _group("sbom"),
     **{
-        f"tests/bench/peers/{group.removeprefix('bench-')}/requirements.txt": wanted
-        for group, wanted in PYPROJECT["dependency-groups"].items()
+        f"tests/bench/peers/{group.removeprefix('bench-')}/requirements.txt": _group(group)
+        for group in PYPROJECT["dependency-groups"]
         if group.startswith("bench-")
     },
 }
