@@ -28,7 +28,7 @@ class Problem(Exception):
     title: ClassVar[str]
     meaning: ClassVar[str]
     """For the page `/problems/{code}`: what happened and what the client can do."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds for the Retry-After header (RFC 9110, section 10.2.3)."""
 
     def __init__(
@@ -38,13 +38,19 @@ class Problem(Exception):
         faults: tuple[Fault, ...] = (),
         extra: dict[str, object] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        retry_after: int | None = None,
     ) -> None:
-        """Take the detail for the client, the faults, extra members and extra headers."""
+        """Take the detail for the client, the faults, extra members and extra headers.
+
+        `retry_after` is for where the seconds depend on the case.
+        """
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
         self.extra = extra or {}
         self.headers = headers
+        if retry_after is not None:
+            self.retry_after = retry_after
 
     @property
     def is_failure(self) -> bool:

@@ -9,6 +9,7 @@ three together.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from io import StringIO
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 PREFIX = "DEMIJOHN_"
 URI_NAME = "MONGODB_URI"
@@ -34,6 +35,21 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+Rate = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?(,[1-9][0-9]{0,8})?$")]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(text: str) -> list[Network]:
+    """Addresses and networks, with commas between. Raises ValueError for anything else."""
+    return [ipaddress.ip_network(each.strip()) for each in text.split(",")]
+
+
+def _networks(text: str) -> str:
+    networks(text)
+    return text
+
+
+Networks = Annotated[str, AfterValidator(_networks)]
 
 
 class SettingsError(Exception):
@@ -126,6 +142,29 @@ class Settings(BaseModel):
     feed_heartbeat: PositiveSeconds = Field(
         default=15, description="Time after which a stream of live changes says that it lives."
     )
+    rate_per_key: Rate = Field(
+        default="0",
+        description="Requests a second that one key may make, and after a comma how many at one "
+        "time: `50,200`; without a comma, those of two seconds. Past that 429. 0 for no limit.",
+    )
+    rate_per_address: Rate = Field(
+        default="0",
+        description="The same for each address that requests come from, a /64 of IPv6 as one.",
+    )
+    rate_failed_auth: Rate = Field(
+        default="0.2,20",
+        description="The same for requests with a key that is not valid, by address.",
+    )
+    replicas: Positive = Field(
+        default=1,
+        description="Copies of the service that clients are spread over. Each of their workers "
+        "allows its part of the rates.",
+    )
+    trusted_proxies: Networks | None = Field(
+        default=None,
+        description="Addresses and networks, with commas between, of the proxies whose "
+        "`Forwarded` or `X-Forwarded-For` says which address a request comes from. Unset: none.",
+    )
     head_timeout: PositiveSeconds = Field(
         default=10, description="Time for a connection to send a whole request head."
     )
@@ -178,7 +217,7 @@ class Settings(BaseModel):
     key: str | None = Field(
         default=None,
         repr=False,
-        description="The key that they show it, where it asks for keys.",
+        description="The key that `import` and `export` show it, where it asks for keys.",
     )
     drill_uri: str | None = Field(
         default=None,

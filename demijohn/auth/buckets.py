@@ -34,7 +34,8 @@ class Buckets:
     def __init__(self, rate: Rate, most: int = MOST) -> None:
         """Take what each is allowed, and how many buckets are kept."""
         self._token = 1 / rate.per_second
-        self._most_ahead = (rate.burst - 1) * self._token
+        # And a millionth, for what adding fractions loses.
+        self._most_ahead = (rate.burst - 1 + 1e-6) * self._token
         self._most = most
         # When each is full again; whoever has asked last comes last.
         self._full_at: dict[str, float] = {}

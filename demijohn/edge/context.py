@@ -27,6 +27,8 @@ class Context(NamedTuple):
     trace: trace.Trace
     began: float
     caller: Caller = NOBODY
+    client: str | None = None
+    """The address that it comes from: the peer's, or what a trusted proxy has said."""
 
 
 class Admission(NamedTuple):

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import structlog
 
+from demijohn.auth.address import Proxies
 from demijohn.auth.caller import ANYONE, NOBODY, Caller
 from demijohn.auth.guard import check_local
 from demijohn.auth.keyring import Keyring
+from demijohn.auth.limits import Limits
 from demijohn.edge.context import Admission, Context
 from demijohn.errors import Problem, Unauthenticated
-from demijohn.settings import Settings
+from demijohn.settings import Settings, networks
 from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import METHODS, Metrics
 from demijohn.telemetry.request_log import RequestLog
@@ -47,6 +49,9 @@ class Entrance:
         """Take the settings, for the guard, the metrics to count in, and the keys, if any count."""
         self._open = settings.auth == "open"
         self._keyring = keyring
+        trusted = settings.trusted_proxies
+        self._proxies = Proxies(networks(trusted) if trusted else [])
+        self._limits = Limits(settings)
         self._metrics = metrics
         self._log = RequestLog(settings)
         self._later: Later | None = None
@@ -56,29 +61,51 @@ class Entrance:
         """Begin a request: its identity and its clock."""
         began = time.monotonic()
         joined = trace.begin(admission.request_id, admission.traceparent)
-        return Context(method, path, admission.peer, joined, began)
+        peer = admission.peer
+        client = self._proxies.client(peer, admission.forwarded, admission.x_forwarded_for)
+        return Context(method, path, peer, joined, began, client=client)
 
     def admit(self, context: Context, admission: Admission) -> Context:
         """Let a caller in, or nobody, who may have what needs no key; the context of that.
 
-        It may have to ask the database. Raises Forbidden, Unauthenticated, DatabaseUnavailable,
-        DeadlineExceeded.
+        It may have to ask the database. Raises Forbidden, Unauthenticated, TooManyRequests,
+        DatabaseUnavailable, DeadlineExceeded.
         """
         admitted = self.admit_at_once(context, admission)
-        if admitted is None:
-            assert self._keyring is not None
-            caller = self._keyring.caller(admission.authorization)
-            admitted = context._replace(caller=_let_in(context, caller))
-        return admitted
+        return self.admit_by_asking(context, admission) if admitted is None else admitted
 
     def admit_at_once(self, context: Context, admission: Admission) -> Context | None:
-        """The same where nobody has to be asked; None where `admit` has to."""
+        """The same where nobody has to be asked; None where `admit_by_asking` has to."""
+        if context.path not in PROBES:
+            self._limits.take_of_address(context.client)
         caller = self._without_asking(context, admission)
         if caller is None:
             if context.path not in PROBES:
                 return None
             caller = NOBODY  # a probe waits for no database
-        return context._replace(caller=_let_in(context, caller))
+        return self._let_in(context, caller)
+
+    def admit_by_asking(self, context: Context, admission: Admission) -> Context:
+        """What follows where `admit_at_once` has found nothing, and asks the database."""
+        assert self._keyring is not None
+        self._limits.check_failures(context.client)
+        try:
+            caller = self._keyring.caller(admission.authorization)
+        except Unauthenticated:
+            self._limits.take_of_failures(context.client)
+            raise
+        return self._let_in(context, caller)
+
+    def _let_in(self, context: Context, caller: Caller) -> Context:
+        """The context of a caller. Raises Unauthenticated for nobody who sends something.
+
+        What needs no key is all there to be read, and so a body of nobody's need not be waited for.
+        """
+        if context.path not in PROBES:
+            self._limits.take_of_key(caller.id)
+        if context.method not in ("GET", "HEAD"):
+            caller.check_known()
+        return context._replace(caller=caller)
 
     def _without_asking(self, context: Context, admission: Admission) -> Caller | None:
         if self._keyring is not None:
@@ -99,6 +126,7 @@ class Entrance:
         except Unauthenticated:
             if context.path in PROBES:
                 return NOBODY  # no fault of a key's makes a pod look dead
+            self._limits.take_of_failures(context.client)
             raise
 
     def refusal(self, caller: Caller) -> Problem | None:
@@ -167,16 +195,6 @@ class Entrance:
         )
 
 
-def _let_in(context: Context, caller: Caller) -> Caller:
-    """The caller. Raises Unauthenticated for nobody who sends something.
-
-    What needs no key is all there to be read, and so a body of nobody's need not be waited for.
-    """
-    if context.method not in ("GET", "HEAD"):
-        caller.check_known()
-    return caller
-
-
 def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, object]:
     """What the log says of a request."""
     fields: dict[str, object] = {
@@ -193,6 +211,8 @@ def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, obj
     }
     if context.caller.id:
         fields["key"] = context.caller.id
+    if context.client != context.peer:
+        fields["client"] = context.client
     if outcome.problem:
         fields["problem"] = outcome.problem
     if outcome.cut:

@@ -31,6 +31,7 @@
     │        ForbiddenOperator      forbidden-operator      not on the list of what is let through
     │        IdempotencyKeyReused   idempotency-key-reused  the same key with another request
     ├── 428  PreconditionRequired   precondition-required   the collection demands If-Match
+    ├── 429  TooManyRequests        too-many-requests       of a key or an address; Retry-After
     ├── 500  InternalError          internal-error          a defect of the service
     ├── 501  NeedsReplicaSet        needs-replica-set       a standalone mongod cannot do it
     ├── 503  Overloaded             overloaded              with Retry-After, as all of 503
@@ -79,6 +80,7 @@ from demijohn.errors.refusals import NotFound as NotFound
 from demijohn.errors.refusals import PreconditionFailed as PreconditionFailed
 from demijohn.errors.refusals import PreconditionRequired as PreconditionRequired
 from demijohn.errors.refusals import TooLarge as TooLarge
+from demijohn.errors.refusals import TooManyRequests as TooManyRequests
 from demijohn.errors.refusals import Unauthenticated as Unauthenticated
 from demijohn.errors.refusals import Unsortable as Unsortable
 from demijohn.errors.refusals import UnsupportedMediaType as UnsupportedMediaType

@@ -284,3 +284,15 @@ class PreconditionRequired(Problem):
         "The collection is configured to let nobody change a document unseen: send `If-Match` "
         "with the document's `ETag`, or `If-None-Match: *` to create one. Nothing was written."
     )
+
+
+class TooManyRequests(Problem):
+    status = 429
+    code = "too-many-requests"
+    title = "Too many requests"
+    meaning = (
+        "The key or the address has made more requests, or more with keys that are not valid, "
+        "than it may in this time. Nothing was done. After the seconds in `Retry-After` the next "
+        "one is let through."
+    )
+    retry_after = 1

@@ -121,7 +121,7 @@ class Shell:
         context, admission = request.context, request.admission
         admitted = self._entrance.admit_at_once(context, admission)
         if admitted is None:
-            ask = partial(self._entrance.admit, context, admission)
+            ask = partial(self._entrance.admit_by_asking, context, admission)
             admitted = await self._bridge.hop(ask, self._settings.queue_timeout)
         request.context = admitted
 

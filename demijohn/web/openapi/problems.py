@@ -33,6 +33,7 @@ from demijohn.errors import (
     PreconditionFailed,
     Problem,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unsortable,
     UnsupportedMediaType,
@@ -60,11 +61,12 @@ EVERYWHERE: tuple[type[Problem], ...] = (
     InternalError,
     Overloaded,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
 )
-"""What may happen to every request: the guard's word, a wrong head, a body that nobody asked
-for and that is read before the route is known, a service that is too busy or has a defect."""
+"""What may happen to every request: the guard's word, a limit, a wrong head, a body that nobody
+asked for and that is read before the route is known, a service that is too busy or has a defect."""
 
 READING: tuple[type[Problem], ...] = (DatabaseUnavailable, DeadlineExceeded, NotAcceptable)
 """What may happen to every operation that reads documents."""
