@@ -5,6 +5,7 @@
     demijohn-data/            0700
     ├── lock                  held (flock) by the launcher that uses it; its process id
     ├── password              0600; the password of the database's only user
+    ├── making                there from before the database's first start until it has its user
     ├── ready                 digest of the password that the database knows; written last
     ├── secantusd.toml        empty, so that no other configuration is found
     ├── database/             the documents
@@ -50,6 +51,7 @@ class DataDir:
         self.pid_file = self.path / "database.pid"
         self._port_file = self.path / PORT_FILE
         self._ready = self.path / "ready"
+        self._making = self.path / "making"
         self._password_file = self.path / PASSWORD_FILE
         with self._explained():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,6 +76,24 @@ class DataDir:
         """Note that the database knows the user with the present password."""
         with self._explained():
             _write_atomically(self._ready, _digest(self.password))
+        self.keep()
+
+    def make_room(self) -> None:
+        """Remove what a first start has left that was killed, before a database is started.
+
+        Killed while it makes its first files it never starts again. In a directory that had no
+        database before there are no documents either until it has its user.
+        """
+        with self._explained():
+            if self._making.exists():
+                shutil.rmtree(self.database, ignore_errors=True)
+            elif not self.database.exists() or not any(self.database.iterdir()):
+                _write_atomically(self._making, "")
+
+    def keep(self) -> None:
+        """Note that from now on there may be documents."""
+        with self._explained():
+            self._making.unlink(missing_ok=True)
 
     def note_database(self, pid: int) -> None:
         """Remember the database's process, for a next start after this process was killed."""

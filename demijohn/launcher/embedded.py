@@ -92,11 +92,13 @@ class Database:
 
     def _begin(self, now: float) -> float:
         if self._data.is_provisioned():
+            self._data.keep()
             self._spawn(self._port, "--auth")
             self._data.note_port(self._port)
             self.has_user = True
             self._step = self._starting
         else:
+            self._data.make_room()
             self._open_port = _free_port()
             self._spawn(self._open_port)
             self._provision = self._make_user()

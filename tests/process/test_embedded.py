@@ -253,6 +253,31 @@ def test_first_start_killed_anywhere(own_service: Starter, data: Path) -> None:
         data = data.with_name(f"after-{delay}")
 
 
+def test_files_that_a_killed_first_start_left_half_made(own_service: Starter, data: Path) -> None:
+    """A database that would never start again is made anew: nobody's documents were in it."""
+    service = own_service(within(data), wait=False)
+    wait_until((data / "database" / "WiredTiger").exists, "its first files")
+    service.kill()
+    assert (data / "making").exists()
+    (data / "database" / "WiredTiger.turtle").write_bytes(b"half")
+    (data / "database" / "WiredTiger.wt").write_bytes(b"half")
+
+    again = own_service(within(data))
+    assert is_writing(again)
+    assert not (data / "making").exists()
+
+
+@pytest.mark.parametrize("left", ["ready", "password"])
+def test_a_used_database_is_never_made_anew(own_service: Starter, used: Path, left: str) -> None:
+    """Whatever note is lost or left behind, documents stay."""
+    (used / "making").touch()  # of a start that was killed between its last two notes
+    own_service(within(used)).kill()
+    (used / left).unlink()
+
+    again = own_service(within(used))
+    assert stored(again.url) == [{"name": "Ada"}]
+
+
 @pytest.mark.parametrize(
     "lost", [["password"], ["ready", "lock", "secantusd.toml", "database.pid", "database.log"]]
 )
