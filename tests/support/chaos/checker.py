@@ -332,7 +332,8 @@ def _unexpected(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 def _unexplained(world: _World) -> Iterator[Finding]:
     for found in unexplained(world.entries, world.seen, world.documents):
-        yield _finding(found.at, f": no order has it after {found.placed} others at {found.url}")
+        more = f": no order has it after {found.placed} others at {found.url}"
+        yield Finding(_words(found.entry) + more, found.at)
 
 
 def _finding(entry: Entry, more: str = "") -> Finding:

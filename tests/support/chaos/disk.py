@@ -52,19 +52,28 @@ class SmallDisk:
         _as_root("mount", "-o", f"remount,size={size}", str(self._place))
 
 
+def lay_in(uri: str) -> None:
+    """Make what `use_up` writes into: where there is no room, a new collection fails by itself."""
+    with _opened(uri) as client:
+        client[DATABASE]["filler"].insert_one({})
+
+
 def use_up(uri: str) -> None:
     """Write into the database until it finds no room: it has laid in some in its log.
 
     Raises RuntimeError where that never comes.
     """
-    options: dict[str, Any] = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 5000}
-    with pymongo.MongoClient[dict[str, Any]](uri, **options) as client:
+    with _opened(uri) as client:
         try:
             for _ in range(MOST_FILLERS):
                 client[DATABASE]["filler"].insert_one({"filler": b"\xff" * MIB})
         except PyMongoError:
             return
     raise RuntimeError("the disk is never full")
+
+
+def _opened(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=5000)
 
 
 def _as_root(*words: str) -> None:

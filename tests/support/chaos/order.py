@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tests.support.chaos.history import Attempt, Document, Effect, Entry, Request, State, Version
 from tests.support.chaos.model import NOT_FOUND, OK, step
 
 MOST_STEPS = 300_000
 """Of the search for one document. A clean history takes about as many as it has requests."""
+UNSEEN = "unseen"
+"""Stands for every mark that nobody was ever shown."""
+_MARKLESS = frozenset({Effect.INCREMENT, Effect.DELETE})
 Node = tuple[int, State | None]
 """Which requests stand already, a bit each, and what the document is after them."""
 
@@ -33,7 +36,9 @@ class Unexplained:
     """A document without an order: the request at which every one of them ends, at the latest."""
 
     url: str
-    at: Entry
+    entry: Entry
+    at: float
+    """When it began; of the last look, when the last request did."""
     placed: int
     """Requests that the longest order has."""
 
@@ -69,7 +74,10 @@ def unexplained(
         calls = [call for each in at if (call := _call(each)) is not None]
         search = _Search([*calls, _last_look(url, None if document is None else document.state)])
         if not search.succeeds():
-            yield Unexplained(url, search.stuck, search.furthest)
+            last = max(each.began for each in at)
+            yield Unexplained(
+                url, search.stuck.entry, min(search.stuck.began, last), search.furthest
+            )
 
 
 def _by_document(entries: Iterable[Entry], homes: Mapping[str, set[str]]) -> dict[str, list[Entry]]:
@@ -103,12 +111,13 @@ class _Search:
     """Depth first over the requests that may come next; what leads nowhere is not tried twice."""
 
     def __init__(self, calls: Sequence[_Call]) -> None:
-        self._told = sorted((each for each in calls if each.answer), key=lambda each: each.began)
-        self._untold = [each for each in calls if not each.answer]
-        self._all = [*self._told, *self._untold]
+        told = sorted((each for each in calls if each.answer), key=lambda each: each.began)
+        self._untold = _alike([each for each in calls if not each.answer], _marks_shown(told))
+        self._told = told
+        self._all = [*told, *(each for alike in self._untold for each in alike)]
         self._seen: set[Node] = set()
         self.furthest = -1
-        self.stuck = self._told[0].entry
+        self.stuck = told[0]
 
     def succeeds(self) -> bool:
         """Whether there is an order. Raises UndecidedError."""
@@ -123,19 +132,30 @@ class _Search:
             elif node not in self._seen:
                 self._seen.add(node)
                 if len(self._seen) > MOST_STEPS:
-                    raise UndecidedError(f"too many orders: {self.stuck.request}")
+                    raise UndecidedError(f"too many orders: {self.stuck.entry.request}")
                 ways.append(self._next(node))
         return False
 
     def _next(self, node: Node) -> Iterator[Node]:
+        """The ways on: one, where somebody was told of just this state and has not changed it.
+
+        Whatever order there is, that one can be put in front of the rest of it.
+        """
         done, state = node
+        ways: list[Node] = []
         for place in self._candidates(done):
             fits, after = self._all[place].after(state)
+            if fits and after == state:
+                return iter([(done | 1 << place, state)])
             if fits:
-                yield done | 1 << place, after
+                ways.append((done | 1 << place, after))
+        return iter(ways)
 
     def _candidates(self, done: int) -> list[int]:
-        """Those that may come next: nothing that waits was answered before they were sent."""
+        """Those that may come next: nothing that waits was answered before they were sent.
+
+        First those that were answered first, which is how it was most often.
+        """
         waiting: list[int] = []
         latest = math.inf
         first = (~done & (done + 1)).bit_length() - 1  # all before it stand
@@ -146,20 +166,49 @@ class _Search:
                 break
             waiting.append(place)
             latest = min(latest, self._told[place].ended)
+        waiting.sort(key=lambda place: self._told[place].ended)
         self._note(done, waiting)
-        return waiting + [
-            place
-            for place, each in enumerate(self._untold, len(self._told))
-            if not done >> place & 1 and each.began <= latest
-        ]
+        return [*waiting, *self._unheard(done, latest)]
+
+    def _unheard(self, done: int, latest: float) -> Iterator[int]:
+        """Of those that nobody was told of, one of each kind: the others do the same."""
+        place = len(self._told)
+        for alike in self._untold:
+            for each in range(place, place + len(alike)):
+                if not done >> each & 1:
+                    if self._all[each].began <= latest:
+                        yield each
+                    break
+            place += len(alike)
 
     def _note(self, done: int, waiting: Sequence[int]) -> None:
         """Keep what stands in the way where no order has come further."""
         placed = (done & ((1 << len(self._told)) - 1)).bit_count()
         if placed > self.furthest and waiting:
             self.furthest = placed
-            self.stuck = min((self._told[each] for each in waiting), key=_ended).entry
+            self.stuck = self._told[waiting[0]]
 
 
-def _ended(call: _Call) -> float:
-    return call.ended
+def _marks_shown(told: Iterable[_Call]) -> set[str]:
+    """All marks that somebody was shown, or that are there at the end."""
+    states = [each.answer.shown.state for each in told if each.answer and each.answer.shown]
+    return {mark for state in states for mark in (*state.log, *state.marks)}
+
+
+def _alike(untold: Iterable[_Call], marks: Container[str]) -> list[list[_Call]]:
+    """Groups of those that could stand in for each other, each in the order of their beginnings.
+
+    A mark that was never shown to anybody is as good as any other such mark.
+    """
+    groups: dict[object, list[_Call]] = defaultdict(list)
+    for call in sorted(untold, key=lambda each: each.began):
+        request = call.entry.request
+        if request.effect in _MARKLESS or request.mark in marks:
+            name: object = request.effect if request.effect in _MARKLESS else request.mark
+            groups[name, request.match].append(call)
+        else:
+            unseen = replace(request, mark=UNSEEN)
+            groups[request.effect, request.match].append(
+                replace(call, entry=replace(call.entry, request=unseen))
+            )
+    return list(groups.values())

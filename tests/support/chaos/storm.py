@@ -45,6 +45,7 @@ class Storm(Separate):
         uri = f"mongodb://127.0.0.1:{self._link.port}/?directConnection=true&retryWrites=false"
         self._settings["MONGODB_URI"] = uri
         super().start()
+        disk.lay_in(self._database.uri)
 
     def kill(self, what: str, note: Note) -> None:
         """One of `ALL`; what it has harmed runs again, or will by itself, when this returns."""

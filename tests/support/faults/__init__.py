@@ -14,6 +14,9 @@ RECORD_BEFORE_EFFECT = "record-before-effect"
 VERSION_BY_VALUE = "version-by-value"
 ACKNOWLEDGED_EARLY = "acknowledged-early"
 ERRORS_MIXED_UP = "errors-mixed-up"
+UNACKNOWLEDGED = "unacknowledged"
+CONDITION_APART = "condition-apart"
+KEY_IGNORED = "key-ignored"
 _HERE = Path(__file__).parent
 
 

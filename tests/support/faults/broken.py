@@ -8,12 +8,16 @@ sooner.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import bson
+from pymongo.write_concern import WriteConcern
 
-from demijohn.documents import idempotency, versions
+from demijohn.documents import idempotency, versions, write
 from demijohn.documents.change import Outcome, PlanOf, change
 from demijohn.documents.idempotency import Keyed, find_record, is_decided
+from demijohn.documents.insert import Insertion
+from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.records import COLLECTION, Told
 from demijohn.errors import DuplicateKey, Problem
 from demijohn.store import together
@@ -33,6 +37,9 @@ def put_in(fault: str) -> None:
         faults.VERSION_BY_VALUE: _put_in_version_by_value,
         faults.ACKNOWLEDGED_EARLY: _put_in_acknowledged_early,
         faults.ERRORS_MIXED_UP: _put_in_errors_mixed_up,
+        faults.UNACKNOWLEDGED: _put_in_unacknowledged,
+        faults.CONDITION_APART: _put_in_condition_apart,
+        faults.KEY_IGNORED: _put_in_key_ignored,
     }[fault]()
 
 
@@ -69,6 +76,31 @@ def _put_in_acknowledged_early() -> None:
 
 def _put_in_errors_mixed_up() -> None:
     together.Together = group_commit.MixedUp  # type: ignore[misc]
+
+
+def _put_in_unacknowledged() -> None:
+    """Writes with `w: 0`: the driver asks for no answer. In transactions it allows none such."""
+    right = Store._collection
+    unasked = WriteConcern(w=0)
+    Store._collection = lambda store, name: right(store, name).with_options(  # type: ignore[method-assign]
+        write_concern=unasked
+    )
+
+
+def _put_in_condition_apart() -> None:
+    """Have If-Match judged by what was read before, and in no transaction with the write."""
+    Store.as_one = lambda store, work: work(store.single)  # type: ignore[method-assign]
+
+
+def _put_in_key_ignored() -> None:
+    """Have an insert with a key be carried out each time that it is sent."""
+    right = write.insert
+
+    def insert(store: Store, queue: KeyedInserts, insertion: Insertion, *told: Any) -> Told:
+        tell, _ = told
+        return right(store, queue, insertion, tell, None)
+
+    write.insert = insert
 
 
 def _effect_then_record(store: Store, keyed: Keyed[Outcome], plan: PlanOf[Outcome]) -> Told:

@@ -6,6 +6,7 @@ The first two are also builds of the service (`broken`).
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from demijohn.store.together import Ticket, Together
 
 Waiting = Ticket[Any, Any]
+PAUSE = 0.02
+"""Seconds."""
 
 
 def no_problem(item: object) -> object:
@@ -22,7 +25,7 @@ def no_problem(item: object) -> object:
 
 
 class Early(Together[Any, Any]):
-    """Acknowledges what it is about to carry out."""
+    """Acknowledges what it is about to carry out, and takes its time: a kill meets it sooner."""
 
     good = staticmethod(no_problem)
     """The acknowledgement of an item."""
@@ -31,6 +34,7 @@ class Early(Together[Any, Any]):
         batch = self._take(first)
         for ticket in batch:
             ticket.waiter.settle(self.good(ticket.item))
+        time.sleep(PAUSE)
         self._outcomes(batch)
         heir = self._hand_on()
         if heir is not None:
