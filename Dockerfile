@@ -39,6 +39,11 @@ RUN packages=$(/opt/demijohn/bin/python -I -c 'import sysconfig; print(sysconfig
     && chmod -R a+rX /opt/demijohn/share
 
 FROM ${BASE}
+# What the base has for building images: nothing may gain rights by what it starts, nor install anything.
+# dpkg's lists stay, for those who scan the image.
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/lib/apt /sbin/apk /usr/bin/pip* /usr/local/bin/pip* \
+        /usr/lib/python3/dist-packages/pip* /usr/local/lib/python3*/site-packages/pip*
 LABEL org.opencontainers.image.title="demijohn" \
       org.opencontainers.image.description="JSON documents over HTTP, kept in MongoDB" \
       org.opencontainers.image.version="0.1.0" \

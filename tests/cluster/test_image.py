@@ -101,17 +101,53 @@ def _canonical(pin: str) -> str:
 
 
 def test_no_tool_to_build_or_install_is_left() -> None:
-    """No pip or setuptools beside the service, no compiler on the path, no file of theirs."""
+    """No pip for either Python, no setuptools, no compiler, no package manager of the base's."""
     left = run_python(
-        "import glob, importlib.util as u, shutil, json\n"
+        "import glob, importlib.util as u, shutil, json, subprocess, sys\n"
         "names = [n for n in ('pip', 'setuptools', 'pkg_resources', 'wheel') if u.find_spec(n)]\n"
-        "tools = [t for t in ('cc', 'gcc', 'g++', 'clang', 'make', 'ld') if shutil.which(t)]\n"
+        "unwanted = 'cc gcc g++ clang make ld apt apt-get dpkg apk pip pip3 curl wget nc ssh'\n"
+        "tools = [t for t in unwanted.split() if shutil.which(t)]\n"
+        "base = [sys._base_executable, '-m', 'pip', '--version']\n"
+        "tools += [base] if subprocess.run(base, capture_output=True).returncode == 0 else []\n"
         "files = [f for d in ('/opt/demijohn/bin/pip*', '/build', '/root/.cache/pip')\n"
         "         for f in glob.glob(d)]\n"
         "print(json.dumps([names, tools, files]))"
     )
 
     assert json.loads(left) == [[], [], []]
+
+
+def test_nothing_in_it_raises_rights_or_can_be_changed() -> None:
+    """No file runs as its owner or group; as the manifests start it, /tmp alone takes files."""
+    found = run_python(
+        "import os, stat, json\n"
+        "system = ('proc', 'sys', 'dev')\n"
+        "ours = [each for each in os.walk('/') if each[0].split('/')[1] not in system]\n"
+        "files = [os.path.join(path, each) for path, _, names in ours for each in names]\n"
+        "modes = {each: os.lstat(each).st_mode for each in files}\n"
+        "raising = [each for each in files if stat.S_ISREG(modes[each]) and modes[each] & 0o6000]\n"
+        "writable = [path for path, _, _ in ours if os.access(path, os.W_OK)]\n"
+        "print(json.dumps([len(files) > 1000, raising, writable]))",
+        options=SAFE,
+    )
+
+    assert json.loads(found) == [True, [], ["/tmp"]]
+
+
+def test_its_bill_of_materials_is_in_it() -> None:
+    """Each package of Python that is installed, by its purl; the base, its system, its Python."""
+    bill = json.loads(run_python("print(open('/opt/demijohn/share/sbom.cdx.json').read())"))
+    kinds = {each["type"] for each in bill["components"]}
+    installed = run_python(
+        "import importlib.metadata as m\n"
+        "print(*(f'pkg:pypi/{d.name}@{d.version}' for d in m.distributions()))"
+    )
+    bought_in = {each["purl"] for each in bill["components"] if "pkg:pypi/" in each.get("purl", "")}
+
+    assert kinds == {"container", "operating-system", "platform", "library"}
+    assert {re.sub("[-_.]+", "-", each.lower()) for each in installed.split()} == {
+        re.sub("[-_.]+", "-", each) for each in bought_in
+    }
 
 
 def test_its_own_code_is_compiled() -> None:
