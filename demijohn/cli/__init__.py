@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 import click
 
 from demijohn import __version__
+from demijohn.cli.saying import plain
 
 
 class _Commands(click.Group):
@@ -39,6 +40,16 @@ class _Commands(click.Group):
             return None
         module, attribute, _ = self.parts[cmd_name]
         return cast("click.Command", getattr(importlib.import_module(module), attribute))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that is asked for; a complaint about words shows them as text."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            said = error.format_message()
+            if plain(said) == said:
+                raise
+            raise click.UsageError(plain(said), error.ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list for `--help`, without loading the commands."""

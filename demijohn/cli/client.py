@@ -29,6 +29,7 @@ from urllib3.util import Retry, Url, parse_url
 from demijohn import settings
 from demijohn.cli.exchange import PORTS, Exchange, Lost, connect, head, reason
 from demijohn.formats import media_types
+from demijohn.telemetry.printable import printable
 
 LARGEST_PROBLEM = 1024 * 1024
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -85,8 +86,8 @@ class Problem:
     def __str__(self) -> str:
         """One line for people."""
         if not self.typed or not self.status:
-            return self.detail
-        return f"{self.status} {self.code}: {self.detail}"
+            return printable(self.detail)
+        return printable(f"{self.status} {self.code}: {self.detail}")
 
 
 class Refused(ClientError):

@@ -23,6 +23,7 @@ from demijohn.cli.client import (
 )
 from demijohn.cli.gzipped import zipped
 from demijohn.cli.progress import Report, progress
+from demijohn.cli.saying import complain, shown
 from demijohn.exits import Exit
 from demijohn.formats.media_types import NDJSON
 
@@ -139,7 +140,7 @@ def run(options: Options) -> Exit:
         return _fail(str(error), file)
     except OSError as error:
         return _fail(f"{file} cannot be written: {error.strerror}.", file)
-    click.echo(f"{count}.", err=True)
+    complain(f"{count}.")
     return Exit.OK
 
 
@@ -153,7 +154,11 @@ def _export(options: Options, count: Count) -> None:
         progress(None, quiet=on_screen) as report,
     ):
         pieces = FRAMES[options.form](_counted(chunks, count, report))
-        for piece in zipped(pieces) if options.packed else pieces:
+        if options.packed:
+            pieces = zipped(pieces)
+        elif on_screen:
+            pieces = shown(pieces)
+        for piece in pieces:
             sink.write(piece)
 
 
@@ -222,7 +227,7 @@ def _whole_file(target: Path) -> Iterator[BinaryIO]:
 def _fail(message: str, file: str, code: Exit = Exit.FAILED) -> Exit:
     """Say what went wrong and what that means for the output."""
     left = "The output is not whole." if file == STDOUT else f"{file} was not written."
-    click.echo(f"{message} {left}", err=True)
+    complain(f"{message} {left}")
     return code
 
 

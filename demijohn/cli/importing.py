@@ -21,6 +21,7 @@ from demijohn.cli.identity import Identity
 from demijohn.cli.interrupts import Interrupts
 from demijohn.cli.progress import Report, progress
 from demijohn.cli.rejects import Rejects
+from demijohn.cli.saying import complain, say
 from demijohn.cli.sending import Limits, Sending, Tally
 from demijohn.exits import Exit
 from demijohn.formats.json_stream import RecordSplitter, SplitError
@@ -204,19 +205,19 @@ def _conclude(
     """Say what happened; the exit code that says the same."""
     tally = sending.tally
     for reason in filter(None, (fault, sending.stopped_by)):
-        click.echo(reason, err=True)
+        complain(reason)
     if interrupted or (sending.stopped_by and tally.settled):
         done = max(options.skip, sending.done)
         kinds = f"{tally.inserted} inserted, {tally.refused} refused"
         kinds += f", {tally.unknown} unknown" if tally.unknown else ""
-        click.echo(f"Stopped after {done} records ({kinds}). Go on with --skip {done}.", err=True)
+        complain(f"Stopped after {done} records ({kinds}). Go on with --skip {done}.")
     elif not sending.stopped_by:
-        click.echo(
+        say(
             f"{tally.settled} sent: {tally.inserted} inserted, {tally.refused} refused, "
             f"{tally.unknown} unknown."
         )
     if rejects.written:
-        click.echo(f"Those that are not known to be in: {rejects.path}", err=True)
+        complain(f"Those that are not known to be in: {rejects.path}")
     if interrupted:
         return Exit.INTERRUPTED
     whole = tally.settled == tally.inserted and not fault and not sending.stopped_by

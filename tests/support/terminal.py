@@ -48,6 +48,11 @@ class Terminal:
             text = pattern.sub("", text)
         return text
 
+    @property
+    def raw(self) -> bytes:
+        """All that was written to it so far, as a terminal would have to obey it."""
+        return bytes(self._output)
+
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._ours, text.encode())
