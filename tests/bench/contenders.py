@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+import orjson
 import urllib3
 
+from demijohn.auth.keys import make_key, to_record
 from tests.bench.database import durable
 from tests.support.database import free_port
 from tests.support.processes import TimedOutError, kill_all, tree, wait_until
@@ -79,6 +82,20 @@ def _ours(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tu
         yield url, service.process.pid
     finally:
         service.kill()
+
+
+@cache
+def made_key() -> tuple[bytes, str]:
+    """A key for every collection: what a file of keys holds of it, and the header that shows it."""
+    key, text = make_key(["*:write"], None, "bench", time.time(), None)
+    return orjson.dumps([to_record(key)]), f"Bearer {text}"
+
+
+def _with_keys(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tuple[str, int]]:
+    file = directory / "keys.json"
+    file.write_bytes(made_key()[0])
+    every = {"DEMIJOHN_AUTH": "keys", "DEMIJOHN_KEYS_FILE": str(file), **settings}
+    return _ours(every, directory, uri)
 
 
 def _flask_run(directory: Path, uri: str) -> Iterator[tuple[str, int]]:
@@ -166,6 +183,14 @@ _V1 = "/v1/collections/data/documents/"
 OURS = Contender("demijohn", partial(_ours, {}), one=_V1, lists=True)
 FULL_PATH = Contender("demijohn, express off", partial(_ours, {"DEMIJOHN_EXPRESS": "off"}), one=_V1)
 QUIET = Contender("demijohn, log level warning", partial(_ours, {"DEMIJOHN_LOG_LEVEL": "warning"}))
+KEYS = Contender("demijohn, keys", partial(_with_keys, {}))
+LIMITS = Contender(
+    "demijohn, keys and limits",
+    partial(
+        _with_keys,
+        {"DEMIJOHN_RATE_PER_KEY": "1000000", "DEMIJOHN_RATE_PER_ADDRESS": "1000000"},
+    ),
+)
 TWO_WORKERS = Contender("demijohn, two workers", partial(_ours, {"DEMIJOHN_WORKERS": "2"}), one=_V1)
 FLOOR = Contender(
     "floor",

@@ -62,7 +62,7 @@ class Posted:
         answer = urllib3.request(
             *("POST", f"{self.running.url}{self.request.path}"),
             body=self.request.body,
-            headers={"Content-Type": "application/json"},
+            headers=self.request.headers,
             retries=False,
         )
         if answer.status != 201:

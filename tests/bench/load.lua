@@ -1,5 +1,5 @@
 -- The same question again and again; at the end one line of JSON that says how it went.
--- Arguments after `--`: METHOD PATH BODY IDS KEYS
+-- Arguments after `--`: METHOD PATH BODY IDS KEYS AUTHORIZATION
 --   GET    a document's id is added to PATH, at random one of the first IDS
 --   POST   BODY goes to PATH; with KEYS, its own Idempotency-Key with each, which begins with KEYS
 local TYPE = "application/json"
@@ -33,6 +33,7 @@ function init(args)
   else -- wrk forms a request that never changes once
     wrk.method, wrk.path, wrk.body = method, path, body
     wrk.headers["Content-Type"] = TYPE
+    if args[6] ~= "" then wrk.headers["Authorization"] = args[6] end
   end
 end
 

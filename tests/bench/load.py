@@ -25,6 +25,14 @@ class Request:
     """Bytes by which the document is larger."""
     is_keyed: bool = False
     """Whether each `POST` has an Idempotency-Key of its own."""
+    authorization: str = ""
+    """The header of that name, where there is one."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of a `POST`."""
+        shown = {"Authorization": self.authorization} if self.authorization else {}
+        return {"Content-Type": "application/json", **shown}
 
     @property
     def body(self) -> bytes:
@@ -80,12 +88,12 @@ def by_wrk(url: str, request: Request, connections: int, seconds: int) -> Load:
     """Load the service at `url`. Raises RuntimeError where wrk fails."""
     keys = uuid.uuid4().hex if request.is_keyed else ""
     method = "GET" if request.ids else "POST"
-    asked = (method, request.path, request.body.decode(), str(request.ids), keys)
+    sent = (request.path, request.body.decode(), str(request.ids), keys, request.authorization)
     done = subprocess.run(
         [
             *(require_wrk(), "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", "30s", "--script", str(SCRIPT)),
-            *(url, "--", *asked),
+            *(url, "--", method, *sent),
         ],
         capture_output=True,
         text=True,

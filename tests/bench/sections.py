@@ -14,11 +14,14 @@ from tests.bench.contenders import (
     CONTENDERS,
     FLOOR,
     FULL_PATH,
+    KEYS,
+    LIMITS,
     OURS,
     QUIET,
     TWO_WORKERS,
     Contender,
     Running,
+    made_key,
 )
 from tests.bench.database import Documents, durable, fill
 from tests.bench.entrants import Entrant, Generator, Posted, Read, ceilings
@@ -51,8 +54,8 @@ contender.
 """
 _PRICE_NOTE = """\
 `POST`, {connections} connections, one worker, against the first row in the same round. `/v1`
-answers with the document and its version. With a key, the write and the key's record are one
-transaction.
+answers with the document and its version. With an Idempotency-Key, the write and the record of it
+are one transaction. Limits are so high that they refuse nothing.
 """
 _SCALE_NOTE = "The load generator and the database share the machine's cores with the workers."
 
@@ -190,10 +193,17 @@ def _priced(stage: Stage) -> list[Entrant]:
         stage.posted(FLOOR),
         stage.posted(QUIET),
         stage.posted(FULL_PATH),
+        *(_shown(stage, each) for each in (KEYS, LIMITS)),
         to("data", "/v1"),
         to("priced", "/v1, under a schema"),
-        to("data", "/v1, with a key", is_keyed=True),
+        to("data", "/v1, with an Idempotency-Key", is_keyed=True),
     ]
+
+
+def _shown(stage: Stage, contender: Contender) -> Posted:
+    """One that asks for keys, asked with one."""
+    request = Request(authorization=made_key()[1])
+    return Posted(contender.name, stage.running(contender), stage.generator, request)
 
 
 def _require_schema(ours: Running, collection: str) -> None:

@@ -68,7 +68,7 @@ def _status(connection: http.client.HTTPConnection, request: Request) -> int:
     if request.ids:
         connection.request("GET", f"{request.path}{random.randrange(request.ids):024x}")
     else:
-        headers = {"Content-Type": "application/json"}
+        headers = request.headers
         if request.is_keyed:
             headers["Idempotency-Key"] = uuid.uuid4().hex
         connection.request("POST", request.path, request.body, headers)
