@@ -21,7 +21,8 @@ class Facts:
     """None where MONGODB_URI names the database."""
     database_host: str | None
     """The hosts of MONGODB_URI, without user and password."""
-    is_open: bool
+    auth: str | None
+    """The setting of that name."""
 
 
 def uri_hosts(uri: str) -> str:
@@ -63,11 +64,15 @@ def _rows(facts: Facts) -> list[tuple[str, str]]:
         )
     if facts.database_host is not None:
         rows.append(("database", escape(facts.database_host)))
-    if facts.is_open:
+    if facts.auth == "open":
         rows.append(("access", "[yellow]open: whoever reaches this address may use it[/]"))
+    shown = ""
+    if facts.auth == "keys":
+        rows.append(("access", "with a key: export KEY=$(demijohn keys create --scope data:write)"))
+        shown = '-H "Authorization: Bearer $KEY" '
     body = escape("""-H 'Content-Type: application/json' -d '{"name": "Ada"}'""")
-    rows.append(("try", f"curl {facts.url}/data {body}"))
-    rows.append(("", f"curl {facts.url}/data"))
+    rows.append(("try", f"curl {shown}{facts.url}/data {body}"))
+    rows.append(("", f"curl {shown}{facts.url}/data"))
     rows.append(("stop", "Ctrl-C"))
     return rows
 
@@ -81,7 +86,7 @@ def _log(facts: Facts) -> None:
         management_url=facts.management_url,
         workers=facts.workers,
         database=database,
-        auth="open" if facts.is_open else "this machine only",
+        auth=facts.auth or "this machine only",
     )
     if facts.data_dir is not None:
         log.warning(
@@ -89,5 +94,5 @@ def _log(facts: Facts) -> None:
             data_dir=str(facts.data_dir),
             note=f"{VENDOR} Set MONGODB_URI to use a MongoDB of yours.",
         )
-    if facts.is_open:
+    if facts.auth == "open":
         log.warning("access is open: whoever reaches the address may use the service")

@@ -214,7 +214,7 @@ def _facts(settings: Settings, listeners: _Listeners, data: DataDir | None) -> F
         workers=settings.workers or 1,
         data_dir=data.path if data else None,
         database_host=uri_hosts(uri) if uri else None,
-        is_open=settings.auth == "open",
+        auth=settings.auth,
     )
 
 

@@ -16,6 +16,7 @@ from tests.conftest import Starter
 from tests.support.api import Api
 from tests.support.processes import wait_until
 from tests.support.service import Service, clean_environ
+from tests.support.terminal import Terminal
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -157,3 +158,16 @@ def test_the_list_is_of_json_where_it_is_asked_for(run: Run) -> None:
 
     assert {json.loads(each)["name"] for each in lines} == {"one", "two"}
     assert {"id", "scopes", "name", "created"} == set(json.loads(lines[0]))
+
+
+def test_the_first_thing_said_is_how_to_get_a_key(tmp_path: Path) -> None:
+    """On a terminal the service shows the command that makes one, and a request that shows it."""
+    environ = clean_environ({"DEMIJOHN_AUTH": "keys"})
+    command = f"{sys.executable} -m demijohn serve --port 0"
+    terminal = Terminal(command, cwd=tmp_path, environ=environ)
+    try:
+        making = re.compile(r".*demijohn keys create --scope data:write.*Ctrl-C", re.DOTALL)
+        terminal.wait_for(making, 60)
+        assert 'curl -H "Authorization: Bearer $KEY" http' in terminal.output
+    finally:
+        terminal.kill()
