@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
     --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
     $(if $(UPGRADE),--upgrade)
 
-.PHONY: help run setup dev test lint format unit contract process cluster test-cluster soak soak-cluster bench lock sbom audit wheel clean
+.PHONY: help run setup dev test lint format unit fuzz contract process test-chaos cluster test-cluster soak soak-cluster bench lock sbom audit wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -25,7 +25,7 @@ setup: ## Make .venv ready for the service, and do not start it
 dev: ## Make .venv ready for tests and lint
 	@tools/venv.sh dev
 
-test: lint unit contract process ## Everything that one machine can test without a cluster
+test: lint unit fuzz contract process ## Everything that one machine can test without a cluster
 
 lint: dev ## ruff, mypy --strict, the layers, hadolint
 	@$(BIN)/ruff check --quiet
@@ -47,6 +47,12 @@ unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	@[ $@ = unit ] || [ -x $(BIN)/secantusd-py ] || { echo "The $@ tests start the embedded" \
 	    "database, which is not to be had here: see above." >&2; exit 1; }
 	@$(BIN)/python -m pytest -q -m 'not soak' $(AT_ONCE) $(if $(K),-k '$(K)') tests/$@
+
+test-chaos: dev ## Kill, stop, cut off and fill up under load for three minutes; prints a table (needs root)
+	@$(BIN)/python -m pytest -q -rP -m 'not soak' $(if $(K),-k '$(K)') tests/chaos
+
+fuzz: dev ## Try the parsers with inputs made by chance (SCALE=10: ten times as many, and others)
+	@$(BIN)/python -m pytest -q -m 'not soak' -n 2 --dist worksteal $(if $(K),-k '$(K)') tests/fuzz
 
 cluster: dev ## Bring up a one-node Kubernetes with our images, where CLUSTER_LOAD names no other way
 	@tests/cluster/run.sh up

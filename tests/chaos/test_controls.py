@@ -12,7 +12,9 @@ from tests.support.chaos.history import Effect
 
 INSERTS = {Effect.INSERT: 3, Effect.READ: 1}
 CHANGES = {Effect.CREATE: 1, Effect.PUT: 2, Effect.PUSH: 2, Effect.MERGE: 1}
-LOSING = ("kill worker", "kill database", "link half-cut there", "kill service", "kill database")
+HALF_CUT = "link half-cut there"
+LOSING = ("kill worker", "kill database", HALF_CUT, "kill service", HALF_CUT, "kill database")
+"""What the link held at the second half-cut is gone."""
 
 
 def test_an_early_acknowledgement_is_found(weather: Weather) -> None:

@@ -25,7 +25,7 @@ class Account:
 
     def table(self) -> str:
         """A line for each kind of fault, one for all, and the writes in flight at the kills."""
-        kinds = list(dict.fromkeys(each.what for each in self.history.blows))
+        kinds = sorted({each.what for each in self.history.blows})
         lines = [self._line(each, (each,)) for each in kinds] + [self._line("all", kinds)]
         rows = [[*HEAD, *FINDINGS], *lines]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

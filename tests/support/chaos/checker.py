@@ -332,7 +332,7 @@ def _unexpected(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 def _unexplained(world: _World) -> Iterator[Finding]:
     for found in unexplained(world.entries, world.seen, world.documents):
-        more = f": no order has it after {found.placed} others at {found.url}"
+        more = f": no order has it after {found.placed} others"
         yield Finding(_words(found.entry) + more, found.at)
 
 

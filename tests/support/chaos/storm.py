@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 from tests.support.chaos import disk
@@ -25,7 +26,8 @@ PATIENCE = 2
 SHORTEST, LONGEST = 0.3, 3.0
 """Seconds that a stop or a bad link lasts."""
 SLOW = (0.02, 0.3)
-"""Seconds of delay, each way."""
+"""Seconds of delay, each way. What is bad ends well for what was held one time, and badly the
+next (`tests.support.chaos.link`: `heal`, `drop`)."""
 
 
 class Storm(Separate):
@@ -37,6 +39,7 @@ class Storm(Separate):
         super().__init__(directory, {**own, **settings}, seed)
         self._disk = SmallDisk(directory / "data")
         self._link: Link | None = None
+        self._ends = cycle(("heal", "drop"))
 
     def start(self) -> None:
         """Start all of it."""
@@ -99,7 +102,7 @@ class Storm(Separate):
         assert self._link is not None
         self._link.say(spoil[how])
         self._last()
-        self._link.say(self._random.choice(["heal", "drop"]))
+        self._link.say(next(self._ends))
 
     def _fill(self) -> None:
         """Fill the disk; a database that has met it has to be started anew when there is room."""

@@ -8,23 +8,26 @@ sooner.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TypeVar
 
 import bson
 from pymongo.write_concern import WriteConcern
 
 from demijohn.documents import idempotency, versions, write
-from demijohn.documents.change import Outcome, PlanOf, change
+from demijohn.documents.change import Changed, Outcome, PlanOf, change
 from demijohn.documents.idempotency import Keyed, find_record, is_decided
 from demijohn.documents.insert import Insertion
 from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.records import COLLECTION, Told
 from demijohn.errors import DuplicateKey, Problem
 from demijohn.store import together
+from demijohn.store.commands import Raw
 from demijohn.store.documents import Store
+from demijohn.store.transaction import Work
 from tests.support import faults
 from tests.support.faults import group_commit
 
+T = TypeVar("T")
 GAP = 0.15
 """Seconds."""
 
@@ -81,24 +84,35 @@ def _put_in_errors_mixed_up() -> None:
 def _put_in_unacknowledged() -> None:
     """Writes with `w: 0`: the driver asks for no answer. In transactions it allows none such."""
     right = Store._collection
-    unasked = WriteConcern(w=0)
-    Store._collection = lambda store, name: right(store, name).with_options(  # type: ignore[method-assign]
-        write_concern=unasked
-    )
+
+    def collection(self: Store, name: str) -> Raw:
+        return right(self, name).with_options(write_concern=WriteConcern(w=0))
+
+    Store._collection = collection  # type: ignore[method-assign]
 
 
 def _put_in_condition_apart() -> None:
     """Have If-Match judged by what was read before, and in no transaction with the write."""
-    Store.as_one = lambda store, work: work(store.single)  # type: ignore[method-assign]
+
+    def as_one(self: Store, work: Work[T]) -> T:
+        return work(self.single)
+
+    Store.as_one = as_one  # type: ignore[method-assign]
 
 
 def _put_in_key_ignored() -> None:
     """Have an insert with a key be carried out each time that it is sent."""
     right = write.insert
 
-    def insert(store: Store, queue: KeyedInserts, insertion: Insertion, *told: Any) -> Told:
-        tell, _ = told
-        return right(store, queue, insertion, tell, None)
+    def insert(
+        store: Store,
+        keyed_inserts: KeyedInserts,
+        insertion: Insertion,
+        tell: write.Tell,
+        keyed: Keyed[Changed] | None,
+    ) -> Told:
+        del keyed
+        return right(store, keyed_inserts, insertion, tell, None)
 
     write.insert = insert
 
