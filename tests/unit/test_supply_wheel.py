@@ -105,6 +105,26 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path, clone: Path) -> None
     assert {modes[name] for name in committed} == {0o644}
 
 
+def test_it_works(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked anywhere it is the package, whole enough for its command to say its version."""
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "place")
+    script = "import demijohn.app, demijohn.cli; print(demijohn.cli.__file__); demijohn.cli.main()"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, "--version"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "place")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    place, said = done.stdout.splitlines()
+    assert Path(place).is_relative_to(tmp_path / "place")
+    assert said == f"demijohn {__version__}"
+
+
 def test_it_says_what_it_is(wheel: Path) -> None:
     """Its command, its licence, its interpreter and what it needs stand in its metadata."""
     with ZipFile(wheel) as archive:
