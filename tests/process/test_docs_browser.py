@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 
+import orjson
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from demijohn.auth.keys import make_key, to_record
+from tests.conftest import Starter
 from tests.support.api import Api
 from tests.support.browser import Browser, browsing, missing_program
 from tests.support.database import Database, emptied
@@ -191,3 +196,29 @@ def test_no_schema_holds_the_page_up(browser: Browser, service: Service) -> None
 
         assert '"pattern": "string"' in example.text
         assert browser.complaints() == []
+
+
+def test_a_key_is_shown_with_what_is_tried_out(
+    browser: Browser, database: Database, own_service: Starter, tmp_path: Path
+) -> None:
+    """The page is there without a key; what it tries out is refused until one was typed in."""
+    key, text = make_key(["data:read"], None, "", time.time(), None)
+    file = tmp_path / "keys.json"
+    file.write_bytes(orjson.dumps([to_record(key)]))
+    settings = {"DEMIJOHN_AUTH": "keys", "DEMIJOHN_KEYS_FILE": str(file)}
+    service = own_service({"MONGODB_URI": database.uri, **settings})
+
+    browser.open(f"{service.url}/docs")
+    status, body = _execute(browser, _operation(browser, "get", "/v1/collections"))
+    assert (status, json.loads(body)["code"]) == ("401", "unauthenticated")
+
+    browser.open(f"{service.url}/docs?again")
+    browser.click(browser.one(".btn.authorize"))
+    dialogue = browser.one(".modal-ux")
+    browser.one("input", dialogue).send_keys(text)
+    browser.click(browser.one("button[type=submit]", dialogue))
+    browser.click(browser.one(".btn-done", dialogue))
+    status, body = _execute(browser, _operation(browser, "get", "/v1/collections"))
+
+    assert status == "200"
+    assert set(json.loads(body)) == {"collections"}
