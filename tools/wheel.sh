@@ -19,4 +19,4 @@ git -c tar.umask=0022 archive HEAD | tar -x -C "$work"
 # Nothing is fetched: the back end is the one of requirements-dev.txt, checked by its hash.
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
     --wheel-dir "$goal" "$work"
-(cd "$goal" && sha256sum demijohn-*.whl)
+"$python" -m pip hash "$goal"/demijohn-*.whl
