@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -44,6 +45,13 @@ def _bill(goal: Path, lock: str, *options: str, **environ: str) -> Bill:
     return bill
 
 
+@pytest.fixture(scope="module")
+def bills(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bill]:
+    """The bill of each lock."""
+    directory = tmp_path_factory.mktemp("bills")
+    return {lock: _bill(directory / lock, lock) for lock in LOCKS}
+
+
 def _pinned(lock: str) -> dict[str, set[str]]:
     """The purl of each package that this platform needs, with the sums that pip accepts for it."""
     text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
@@ -64,34 +72,32 @@ def _sums(component: Bill) -> set[str]:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_it_is_a_valid_bill_of_all_that_is_pinned(tmp_path: Path, lock: str) -> None:
+def test_it_is_a_valid_bill_of_all_that_is_pinned(bills: dict[str, Bill], lock: str) -> None:
     """CycloneDX 1.6 by its schema; every pin of this platform is in it with every hash."""
-    bill = _bill(tmp_path / "bill.json", lock)
+    bill = bills[lock]
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is None
     assert bill["metadata"]["component"]["version"] == __version__
     assert {each["purl"]: _sums(each) for each in bill["components"]} == _pinned(lock)
 
 
-def test_the_validator_would_find_a_slip(tmp_path: Path) -> None:
+def test_the_validator_would_find_a_slip(bills: dict[str, Bill]) -> None:
     """The control of the test above: a component without a name is not valid."""
-    bill = _bill(tmp_path / "bill.json", LOCKS[0])
+    bill = copy.deepcopy(bills[LOCKS[0]])
     del bill["components"][0]["name"]
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is not None
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_every_package_has_a_licence(tmp_path: Path, lock: str) -> None:
+def test_every_package_has_a_licence(bills: dict[str, Bill], lock: str) -> None:
     """By its SPDX name, as an expression, or in the words of its author."""
-    components = _bill(tmp_path / "bill.json", lock)["components"]
-
-    assert [each["name"] for each in components if not each.get("licenses")] == []
+    assert [each["name"] for each in bills[lock]["components"] if not each.get("licenses")] == []
 
 
-def test_it_says_what_needs_what(tmp_path: Path) -> None:
+def test_it_says_what_needs_what(bills: dict[str, Bill]) -> None:
     """The service needs Flask, Flask needs Werkzeug; nothing is in the bill that nothing needs."""
-    bill = _bill(tmp_path / "bill.json", LOCKS[0])
+    bill = bills[LOCKS[0]]
     graph = {each["ref"]: set(each.get("dependsOn", [])) for each in bill["dependencies"]}
     names = {each["bom-ref"]: each["name"] for each in bill["components"]}
     needed = set().union(*graph.values())
@@ -102,10 +108,9 @@ def test_it_says_what_needs_what(tmp_path: Path) -> None:
     assert names.keys() - needed == set()
 
 
-def test_the_embedded_database_is_in_its_own_bill_alone(tmp_path: Path) -> None:
+def test_the_embedded_database_is_in_its_own_bill_alone(bills: dict[str, Bill]) -> None:
     """The runtime, and so the image, holds nothing of it; its licence is not the service's."""
-    bills = [_bill(tmp_path / lock, lock) for lock in LOCKS]
-    runtime, embedded = ({each["name"] for each in bill["components"]} for bill in bills)
+    runtime, embedded = ({each["name"] for each in bills[lock]["components"]} for lock in LOCKS)
 
     assert runtime < embedded
     assert "secantusdb" in embedded - runtime
