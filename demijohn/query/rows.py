@@ -27,11 +27,13 @@ from demijohn.formats.bson_values import (
     elements,
     encode,
     first_member,
+    from_python,
     to_python,
 )
 from demijohn.formats.extended_in import parse_extended_value
 from demijohn.formats.extended_out import render
 from demijohn.formats.extended_types import string
+from demijohn.patches.conditions import LOGICAL
 from demijohn.patches.operands import text
 from demijohn.query.paths import ID, check_distinct, check_path
 
@@ -43,6 +45,8 @@ _TYPES = frozenset((STRING, BOOLEAN, INT32, INT64, OBJECT_ID))
 _INTEGERS = frozenset((INT32, INT64))
 _NUMBERS = frozenset((INT32, INT64, DOUBLE, DECIMAL128))
 _WHERE = "A row filter"
+_EXPRESSION = b"$expr\0"
+"""As BSON has the name of a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,21 @@ class Rows:
         """The filter for the database."""
         # The first of each pair can be answered by an index. It lets an array pass that holds the
         # value; to the second, an expression, that array is another value.
-        return encode({"$and": [_equal(path, value) for path, value in self.equalities]})
+        each: list[Node] = [
+            {path: {"$eq": value}, "$expr": _there(path, value)} for path, value in self.equalities
+        ]
+        return encode({"$and": each})
+
+    def guarded(self, where: bytes) -> bytes:
+        """The same filter, whose expressions are worked out for these documents alone.
+
+        A database judges the parts of a filter in an order of its own, and an expression can fail:
+        what divides by zero for one value would tell who has it of documents that are not theirs.
+        """
+        if _EXPRESSION not in where:
+            return where
+        are_these: list[Node] = [_there(path, value) for path, value in self.equalities]
+        return encode(_guarded(where, {"$and": are_these}))
 
     @property
     def text(self) -> bytes:
@@ -103,6 +121,9 @@ def read_rows(body: bytes) -> Rows:
             raise BadParameter(f"{_WHERE}: the _id says whose a document is to nobody.")
         if "/" in path or "~" in path:
             raise BadParameter(f"{_WHERE}: a path has no / and no ~ in it.")
+        if any(part.isdecimal() for part in path.split(".")):
+            # In a document it is a name, in an array a place, and databases differ about which.
+            raise BadParameter(f"{_WHERE}: no part of a path is a number.")
     check_distinct(node, _WHERE)
     return Rows(tuple((path, _scalar(path, each)) for path, each in node.items()))
 
@@ -117,9 +138,21 @@ def _scalar(path: str, node: Node) -> Value:
     return node
 
 
-def _equal(path: str, value: Value) -> dict[str, Node]:
-    there: Node = [string(f"${path}"), {"$literal": value}]
-    return {path: {"$eq": value}, "$expr": {"$eq": there}}
+def _there(path: str, value: Value) -> Node:
+    """The expression that is true where this very value is."""
+    return {"$eq": [string(f"${path}"), {"$literal": value}]}
+
+
+def _guarded(query: bytes, condition: Node) -> dict[str, Node]:
+    """The query with the condition before each expression; deeper than this none is let through."""
+    found: dict[str, Node] = {}
+    for key, value in elements(query):
+        found[key] = value
+        if key == "$expr":
+            found[key] = {"$cond": [condition, value, from_python(False)]}
+        elif key in LOGICAL:
+            found[key] = [_guarded(each.payload, condition) for _, each in elements(value.payload)]
+    return found
 
 
 def _is_at(document: bytes, path: str, value: Value) -> bool:
@@ -131,10 +164,17 @@ def _is_at(document: bytes, path: str, value: Value) -> bool:
     if found is None:
         return False
     if value.kind in _INTEGERS and found.kind in _NUMBERS:
-        number = to_python(found)
-        wanted: int = to_python(value)
-        return bool((number.to_decimal() if found.kind == DECIMAL128 else number) == wanted)
+        return _is_number(found, to_python(value))
     return found == value
+
+
+def _is_number(found: Value, wanted: int) -> bool:
+    number = to_python(found)
+    if found.kind == DECIMAL128:
+        number = number.to_decimal()
+        if number.is_nan():  # some of which Python refuses to compare
+            return False
+    return bool(number == wanted)
 
 
 def _named(update: Mapping[str, RawBSONDocument]) -> Iterable[str]:

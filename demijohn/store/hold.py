@@ -9,10 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import bson
+from bson import Int64
 from bson.raw_bson import RawBSONDocument
 
 from demijohn.errors import Problem
 from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
+
+MOST = Int64(2**63 - 1)
+"""A limit that limits nothing."""
 
 
 class RowFilter(Protocol):
@@ -21,6 +26,10 @@ class RowFilter(Protocol):
     @property
     def bson(self) -> bytes:
         """The filter that finds them."""
+        ...
+
+    def guarded(self, where: bytes) -> bytes:
+        """The same filter, such that it cannot fail at a document that is none of them."""
         ...
 
     def check(self, document: bytes) -> None:
@@ -47,8 +56,19 @@ class Hold:
         rows = self.of(collection)
         if rows is None:
             return where
-        both: list[Node] = [Value(DOCUMENT, rows.bson), Value(DOCUMENT, where)]
+        both: list[Node] = [Value(DOCUMENT, rows.bson), Value(DOCUMENT, rows.guarded(where))]
         return encode({"$and": both})
+
+    def stages(self, collection: str, pipeline: Sequence[bytes]) -> list[bytes]:
+        """The pipeline, of the documents that may be seen."""
+        rows = self.of(collection)
+        if rows is None:
+            return list(pipeline)
+        first = [encode({"$match": Value(DOCUMENT, rows.bson)})]
+        if any(b"$expr\0" in stage for stage in pipeline):
+            # Two filters become one, which is judged in any order; none passes by a limit.
+            first.append(bson.encode({"$limit": MOST}))
+        return [*first, *pipeline]
 
     def check(self, collection: str, document: bytes) -> None:
         """Raise Forbidden for a document that may not be written."""

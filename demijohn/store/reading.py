@@ -20,7 +20,7 @@ from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Problem
 from demijohn.formats.batches import count
-from demijohn.formats.bson_values import CODEC, DOCUMENT, Value, elements, encode
+from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 from demijohn.store.hold import EVERYTHING, Hold
@@ -150,9 +150,7 @@ class Reading:
 
         Raises InvalidPipeline, DatabaseUnavailable, DeadlineExceeded.
         """
-        stages = [RawBSONDocument(stage) for stage in pipeline]
-        if self._hold.of(collection) is not None:
-            stages.insert(0, RawBSONDocument(_match(self._hold.narrowed(collection, NOTHING))))
+        stages = [RawBSONDocument(stage) for stage in self._hold.stages(collection, pipeline)]
         with self._asking("aggregate", InvalidPipeline):
             cursor = self._collection(collection).aggregate_raw_batches(
                 stages,
@@ -241,10 +239,6 @@ class Reading:
                 if problem is None:
                     raise
                 raise problem from error
-
-
-def _match(where: bytes) -> bytes:
-    return encode({"$match": Value(DOCUMENT, where)})
 
 
 def _next_size(size: int, batch: bytes) -> int:
