@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from demijohn.cli import main
 from demijohn.cli.secrets import NAME, create_command, secret
@@ -14,6 +15,7 @@ from demijohn.launcher.sockets import check_reach
 from demijohn.settings import Settings, load
 from demijohn.store.uri import check_uri
 from tests.support.manifests import (
+    DEPLOY,
     LOCAL,
     container,
     image_environ,
@@ -156,6 +158,23 @@ def test_the_local_overlay_starts_a_service() -> None:
     check_reach(settings)
     check_uri(str(settings.mongodb_uri))
     assert (settings.host, settings.auth, settings.log_format) == ("0.0.0.0", "open", "json")
+
+
+def test_the_component_of_keys_mounts_what_it_names() -> None:
+    """The file that the setting names lies in the volume, and what is patched is there."""
+    (component,) = read(DEPLOY / "components" / "keys" / "kustomization.yaml")
+    settings, deployment = (yaml.safe_load(each["patch"]) for each in component["patches"])
+    spec = deployment["spec"]["template"]["spec"]
+    ((container,), (volume,)) = spec["containers"], spec["volumes"]
+    (mount,) = container["volumeMounts"]
+
+    assert settings["metadata"] == {"name": "flask-settings"}
+    assert (deployment["metadata"]["name"], container["name"]) == ("flask-deployment", "flask-app")
+    assert load(settings["data"]).auth == "keys"
+    assert settings["data"]["DEMIJOHN_KEYS_FILE"] == f"{mount['mountPath']}/keys.json"
+    # Not by `subPath`: such a file stays as it is when the Secret changes.
+    assert set(mount) == {"name", "mountPath", "readOnly"}
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
 
 
 def test_the_autoscaler_scales_from_two_to_five() -> None:
