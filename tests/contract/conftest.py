@@ -15,11 +15,14 @@ from pymongo.collection import Collection
 
 from tests.support.api import Api
 from tests.support.database import Database, Documents, emptied
+from tests.support.keys import keys_of_every_kind
+from tests.support.keys import settings as keyed_settings
 from tests.support.openapi import Description
-from tests.support.service import Service
+from tests.support.service import Service, serving
 from tests.support.wsgi import flask_run, gunicorn
 
 Things = Collection[RawBSONDocument]
+KEYED = "keyed"
 
 
 def keep(things: Things, document: Mapping[str, object]) -> bytes:
@@ -71,6 +74,41 @@ def api(request: pytest.FixtureRequest, description: Description) -> Iterator[Ap
         client = Api(request.getfixturevalue(name), description.check)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def keys(database: Database) -> dict[str, str]:
+    """Keys of every kind for those services, by name; there before a service looks for them."""
+    return keys_of_every_kind(database, KEYED)
+
+
+@pytest.fixture(scope="session")
+def keyed_url(
+    database: Database, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The service, asking for keys, with its documents in the database KEYED."""
+    assert keys
+    settings = {"DEMIJOHN_WORKERS": "1", **keyed_settings(database, KEYED)}
+    with serving(tmp_path_factory.mktemp("keyed"), settings) as service:
+        yield service.url
+
+
+@pytest.fixture(scope="session")
+def keyed_flask_url(
+    database: Database, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same under `flask run`."""
+    assert keys
+    with flask_run(tmp_path_factory.mktemp("keyed"), keyed_settings(database, KEYED)) as url:
+        yield url
+
+
+@pytest.fixture
+def keyed_things(raw_client: pymongo.MongoClient[RawBSONDocument]) -> Things:
+    """What lies in their collection `things`, as raw BSON; empty at first."""
+    collection = raw_client[KEYED]["things"]
+    collection.delete_many({})
+    return collection
 
 
 @pytest.fixture
