@@ -21,7 +21,8 @@ from demijohn.exits import Exit
 from demijohn.launcher.backoff import Backoff
 from demijohn.launcher.datadir import PASSWORD_FILE, PORT_FILE, DataDir
 from demijohn.launcher.failure import LaunchError
-from demijohn.launcher.loop import NEVER
+from demijohn.launcher.loop import NEVER, Loop
+from demijohn.launcher.output import Output
 from demijohn.launcher.server import ON_LINUX, die_with_parent, end_former, find_command
 
 USER = "demijohn"
@@ -51,7 +52,7 @@ def uri_beside(path: Path) -> str | None:
 class Database:
     """The database process: a part of the launcher's loop (see demijohn.launcher.loop)."""
 
-    def __init__(self, data: DataDir) -> None:
+    def __init__(self, data: DataDir, loop: Loop) -> None:
         """Find the server and a port; end what a killed launcher left. Raises LaunchError."""
         self.has_user = False
         """Whether it starts with its login: what uses it can start too."""
@@ -59,6 +60,7 @@ class Database:
         """Whether it has accepted connections, at least once."""
         self.is_stopped = False
         self._data = data
+        self._output = Output(data, loop)
         self._command = find_command()
         end_former(data)
         self._reserved, self._port = _reserve_port()
@@ -86,7 +88,8 @@ class Database:
         self._end(now, self._stopping)
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Let go of the port, and keep what was printed last."""
+        self._output.close()
         if self._reserved is not None:
             self._reserved.close()
 
@@ -160,7 +163,12 @@ class Database:
         return now
 
     def _running(self, now: float) -> float:
-        return NEVER if self._code() is None else self._died(now, now - self._since)
+        if self._code() is not None or self._process is None:
+            return self._died(now, now - self._since)
+        if self._output.has_panicked(self._process.pid):
+            log.error("database has given up", pid=self._process.pid, log=str(self._data.log))
+            self._process.kill()  # its end wakes the loop
+        return NEVER
 
     def _died(self, now: float, served: float) -> float:
         delay = self._backoff.delay(served)
@@ -201,7 +209,7 @@ class Database:
             # and a kill loses what was acknowledged in the 50 ms before.
             *("--sync-on-commit", *options),
         ]
-        with self._data.open_log() as output:
+        with self._output.of_another() as output:
             self._process = subprocess.Popen(  # noqa: S603
                 command,
                 cwd=self._data.path,
@@ -211,7 +219,12 @@ class Database:
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads here
             )
-        self._data.note_database(self._process.pid)
+        try:
+            self._data.note_database(self._process.pid)
+        except LaunchError:  # on a full disk; nobody must be left on the files unnoticed
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def _code(self) -> int | None:
         """The exit code of the server; None while it runs."""
@@ -241,6 +254,7 @@ class Database:
             raise self._failure("The embedded database does not start")
 
     def _failure(self, what: str) -> LaunchError:
+        self._output.drain()
         tail = "".join(f"\n  {line}" for line in self._data.log_tail())
         return LaunchError(Exit.DATABASE, f"{what}. The end of {self._data.log}:{tail}")
 

@@ -66,17 +66,17 @@ def serve(settings: Settings) -> int:
     sockets.check_reach(settings)
     if settings.mongodb_uri is not None:
         check_uri(settings.mongodb_uri)
+    loop = Loop()
     with contextlib.ExitStack() as stack:
         listeners = stack.enter_context(contextlib.closing(_listen(settings)))
         metrics = stack.enter_context(metrics_dir())
         data = database = None
         if settings.mongodb_uri is None:
             data = stack.enter_context(contextlib.closing(DataDir(settings.data_dir)))
-            database = stack.enter_context(contextlib.closing(Database(data)))
+            database = stack.enter_context(contextlib.closing(Database(data, loop)))
         settings = _fitted(settings, listeners)
         uri = database.uri() if database else str(settings.mongodb_uri)
         plan = _plan(settings, listeners, {URI_NAME: uri, MULTIPROCESS_DIR: metrics})
-        loop = Loop()
         workers = Workers(plan, loop, time.monotonic)
         run = _Run(workers, database, listeners, _facts(settings, listeners, data))
         with loop.signals(run.stop):
