@@ -19,7 +19,9 @@ from demijohn.patches.pointer import parse
 Node = dict[str, Any]
 Place = tuple[str | int, ...]
 
-IN_PLACE = frozenset(("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"))
+_OF_NAMES = frozenset(("dependentSchemas", "dependencies"))
+"""`dependencies` is of older drafts, but the engine still goes by it."""
+IN_PLACE = frozenset(("allOf", "anyOf", "oneOf", "not", "if", "then", "else")) | _OF_NAMES
 """Keywords whose subschemas look at the same value (JSON Schema Core, section 10.2)."""
 OF_ITEMS = frozenset(("items", "prefixItems", "contains", "unevaluatedItems"))
 OF_MEMBERS = frozenset(
@@ -28,9 +30,9 @@ OF_MEMBERS = frozenset(
 """Keywords whose subschemas look at what is inside the value (section 10.3)."""
 _HELD = frozenset(("$defs", "definitions", "contentSchema", "propertyNames"))
 REFERENCES = ("$ref", "$dynamicRef")
-_NAMED = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"))
+_NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions")) | _OF_NAMES
 """Keywords that are objects of subschemas."""
-_KEYWORDS = IN_PLACE | OF_ITEMS | OF_MEMBERS | _HELD
+KEYWORDS = IN_PLACE | OF_ITEMS | OF_MEMBERS | _HELD
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -118,7 +120,7 @@ def references(node: Node) -> list[str]:
 def parts(node: Node, place: Place) -> Iterator[Part]:
     """The subschemas directly in a subschema."""
     for keyword, inner in node.items():
-        if keyword not in _KEYWORDS:
+        if keyword not in KEYWORDS:
             continue
         here = (*place, keyword)
         if keyword in _NAMED and isinstance(inner, Mapping):

@@ -17,14 +17,23 @@ from demijohn.errors import Fault, InvalidDocument, InvalidSchema
 from demijohn.formats.json_faults import MOST_FAULTS, is_deep, pointer_to
 from demijohn.formats.plain_in import parse_value
 from demijohn.schemas.parts import Parts, Place, refusal
-from demijohn.schemas.work import Cost, weigh
+from demijohn.schemas.tales import Tales, weigh_document
+from demijohn.schemas.work import Cost, count_patterns, weigh
 
 LARGEST = 256 * 1024
 """Bytes of a schema's text."""
 DEEPEST = 50
 """Levels of a schema."""
 _PATTERN_BYTES = 1024 * 1024
-"""What one pattern may take, compiled."""
+"""What one pattern may take, compiled, and as much again for what it has seen."""
+_ALL_PATTERNS_BYTES = 8 * 1024 * 1024
+"""What all patterns of a schema may take together."""
+_MOST_TO_SEARCH = 200
+"""Values of a schema in which each fault of its form is looked for: one takes up to 20 KiB."""
+_LONGEST_TO_SEARCH = 16 * 1024
+"""Bytes of such a schema: a fault holds a copy of what is wrong."""
+_MOST_TYPES = 7
+"""That JSON Schema has."""
 _LONGEST = 300
 """Characters of what is said of one fault."""
 _META = {"$ref": "https://json-schema.org/draft/2020-12/schema"}
@@ -34,6 +43,7 @@ _NO_PATTERN = (
     "The regular expression is none, or too large, or looks around or back, which the engine used "
     "here never does."
 )
+_FORM = "It is no JSON Schema, and too large to say where."
 _UNSEEN = (
     "The document does not fit its collection's schema; together they are too large to say where."
 )
@@ -50,19 +60,23 @@ class Schema:
     """As JSON without needless spaces."""
     _validator: jsonschema_rs.Draft202012Validator
     _cost: Cost
+    _tales: Tales
 
     def check(self, document: Any) -> None:  # noqa: ANN401 - any JSON value
         """Hold a document in its plain JSON spelling to the schema.
 
         Raises InvalidDocument with up to 20 faults, each with a pointer into the document and one
-        into the schema; with the first alone, or one for all of it, where more would take too long.
+        into the schema; with the first alone, or one for all of it, where more would take too much.
         """
         values, levels = _measure(document)
         if not self._cost.is_bearable(values, levels):
             raise InvalidDocument(_TOO_MUCH, faults=(Fault("", _TOO_MUCH),))
         if self._validator.is_valid(document):
             return
-        faults = self._faults(document, is_tellable=self._cost.is_tellable(values, levels))
+        told = self._cost.is_tellable(values, levels) and self._tales.are_bearable(
+            values, levels, weigh_document(document, values)
+        )
+        faults = self._faults(document, is_tellable=told)
         if not faults:
             raise InvalidDocument(_UNSEEN, faults=(Fault("", _UNSEEN),))
         raise InvalidDocument(
@@ -70,7 +84,7 @@ class Schema:
         )
 
     def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
-        """The faults, up to twenty; none where to look for any would take too long."""
+        """The faults, up to twenty; none where to look for any would take too much."""
         if is_tellable:
             return tuple(map(_fault, islice(self._validator.iter_errors(document), MOST_FAULTS)))
         if not self._cost.has_choices:
@@ -112,30 +126,58 @@ def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
         raise refusal(f"A schema has at most {LARGEST:,} bytes.", ())
     if is_deep(value, DEEPEST):
         raise refusal(f"A schema has at most {DEEPEST} levels.", ())
-    _check_form(value)
+    _check_form(value, len(text))
     # Before the compiler, which may follow references and takes memory for each pattern.
-    cost = weigh(Parts(value))
-    return Schema(text, _compile(value), cost)
+    parts = Parts(value)
+    cost = weigh(parts)
+    return Schema(text, _compile(value, count_patterns(parts)), cost, Tales.of(parts, cost))
 
 
-def _check_form(value: dict[str, Any]) -> None:
+def _check_form(value: dict[str, Any], size: int) -> None:
     """Raise InvalidSchema where the meta-schema does not take it: keywords and their types."""
-    errors = islice(jsonschema_rs.Draft202012Validator(_META, offline=True).iter_errors(value), 20)
-    faults = tuple(Fault(pointer_to(each.instance_path), _said(each)) for each in errors)
-    if faults:
-        raise InvalidSchema(f"It is no JSON Schema: {faults[0].detail}", faults=faults)
+    form = jsonschema_rs.Draft202012Validator(_META, offline=True)
+    if form.is_valid(value):
+        return
+    faults: tuple[Fault, ...] = ()
+    if size <= _LONGEST_TO_SEARCH and _measure(value)[0] <= _MOST_TO_SEARCH:
+        errors = islice(form.iter_errors(value), MOST_FAULTS)
+        faults = tuple(Fault(pointer_to(each.instance_path), _said(each)) for each in errors)
+    elif not _has_choices_of_form(value):
+        try:
+            form.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            faults = (Fault(pointer_to(error.instance_path), _said(error)),)
+    if not faults:
+        raise refusal(_FORM, ())
+    raise InvalidSchema(f"It is no JSON Schema: {faults[0].detail}", faults=faults)
 
 
-def _compile(value: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+def _has_choices_of_form(value: object) -> bool:
+    """Whether the meta-schema's own alternatives meet much here: the engine keeps all their faults.
+
+    `type` is one name or a list of them, and what is in `dependencies` a schema or a list.
+    """
+    waiting = [value]
+    for each in waiting:  # which grows meanwhile
+        if isinstance(each, dict):
+            types = each.get("type")
+            if "dependencies" in each or (isinstance(types, list) and len(types) > _MOST_TYPES):
+                return True
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return False
+
+
+def _compile(value: dict[str, Any], patterns: int) -> jsonschema_rs.Draft202012Validator:
+    most = min(_PATTERN_BYTES, _ALL_PATTERNS_BYTES // max(patterns, 1))
     try:
         return jsonschema_rs.Draft202012Validator(
             value,
             validate_formats=True,
             offline=True,
             mask=_MASK,
-            pattern_options=jsonschema_rs.RegexOptions(
-                size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
-            ),
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=most, dfa_size_limit=most),
         )
     except jsonschema_rs.ValidationError as error:
         words = _NO_PATTERN if error.kind.name == "format" else _said(error)

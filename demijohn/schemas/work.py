@@ -29,7 +29,7 @@ from demijohn.schemas.parts import (
 MOST_PARTS = 10_000
 """Subschemas, references written out in place."""
 MOST_PATTERNS = 200
-"""Regular expressions, each of which may take a MiB."""
+"""Regular expressions."""
 LONGEST_CHAIN = 200
 """Subschemas one inside the other, references written out."""
 MOST_WORK = 30_000_000
@@ -162,9 +162,14 @@ class _Scale:
 
 
 def _check_patterns(schema: Parts) -> None:
+    if count_patterns(schema) > MOST_PATTERNS:
+        raise refusal(f"It has more than {MOST_PATTERNS} regular expressions.", ())
+
+
+def count_patterns(schema: Parts) -> int:
+    """How many regular expressions a schema has."""
     count = 0
     for node in schema.nodes:
         named = node.get("patternProperties")
         count += ("pattern" in node) + (len(named) if isinstance(named, dict) else 0)
-    if count > MOST_PATTERNS:
-        raise refusal(f"It has more than {MOST_PATTERNS} regular expressions.", ())
+    return count

@@ -66,6 +66,7 @@ def layers(count: int, build: Any) -> dict[str, Any]:
         ({"not": ROOT}, ""),
         ({"if": True, "then": {"else": ROOT}}, ""),
         ({"dependentSchemas": {"a": ROOT}}, ""),
+        ({"dependencies": {"a": ROOT}}, ""),
         ({"$dynamicAnchor": "n", "$dynamicRef": "#n"}, ""),
         ({"properties": {"a": {"$ref": "#/properties/a"}}}, "/properties/a"),
         (
@@ -89,6 +90,7 @@ def test_a_schema_that_never_gets_further_is_refused(value: object, pointer: str
     "build",
     [
         lambda next_: {"anyOf": [next_, next_]},
+        lambda next_: {"dependencies": {"a": next_, "b": next_, "c": ["d"]}},
         lambda next_: {"allOf": [next_, {"not": next_}]},
         lambda next_: {"anyOf": [{"properties": {"a": next_}}, {"properties": {"a": next_}}]},
         lambda next_: {"properties": {"a": next_}, "patternProperties": {"a": next_}},
