@@ -112,7 +112,7 @@ class _Search:
 
     def __init__(self, calls: Sequence[_Call]) -> None:
         told = sorted((each for each in calls if each.answer), key=lambda each: each.began)
-        self._untold = _alike([each for each in calls if not each.answer], _marks_shown(told))
+        self._untold = _alike([each for each in calls if not each.answer], _marks_shown(calls))
         self._told = told
         self._all = [*told, *(each for alike in self._untold for each in alike)]
         self._seen: set[Node] = set()
@@ -189,10 +189,14 @@ class _Search:
             self.stuck = self._told[waiting[0]]
 
 
-def _marks_shown(told: Iterable[_Call]) -> set[str]:
-    """All marks that somebody was shown, or that are there at the end."""
-    states = [each.answer.shown.state for each in told if each.answer and each.answer.shown]
-    return {mark for state in states for mark in (*state.log, *state.marks)}
+def _marks_shown(calls: Iterable[_Call]) -> set[str]:
+    """All marks that somebody was shown, or demands, or that are there at the end."""
+    found: set[str] = set()
+    for call in calls:
+        for version in (call.entry.request.match, call.answer.shown if call.answer else None):
+            if version is not None:
+                found.update(version.state.log, version.state.marks)
+    return found
 
 
 def _alike(untold: Iterable[_Call], marks: Container[str]) -> list[list[_Call]]:
