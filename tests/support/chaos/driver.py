@@ -26,7 +26,7 @@ class Size:
     """How much is sent and killed."""
 
     kills: Sequence[str]
-    """What is killed, in this order."""
+    """What is killed, or harmed in another of the stage's ways, in this order."""
     keyed: int = 7
     """Clients with keys."""
     unkeyed: int = 2
@@ -36,7 +36,7 @@ class Size:
     matching: float = 0.25
     """The share of If-Match where it can be."""
     least: int = 0
-    """Writes in flight without which nothing is killed."""
+    """Writes in flight without which nothing is killed or harmed."""
 
 
 def run(stage: Stage, size: Size, seed: int) -> Report:

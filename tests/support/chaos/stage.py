@@ -35,7 +35,7 @@ class Stage(Protocol):
         """Start all of it; `close` is for after a failure here, too."""
 
     def kill(self, what: str, note: Note) -> None:
-        """Kill it, call `note` at that instant, and see to it that it comes back."""
+        """Kill or harm it, call `note` at that instant, and see to it that it comes back."""
 
     def recent(self) -> list[Sighting]:
         """Documents with an id of the service's making; nothing while the database is away."""

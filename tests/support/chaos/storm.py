@@ -26,8 +26,7 @@ PATIENCE = 2
 SHORTEST, LONGEST = 0.3, 3.0
 """Seconds that a stop or a bad link lasts."""
 SLOW = (0.02, 0.3)
-"""Seconds of delay, each way. What is bad ends well for what was held one time, and badly the
-next (`tests.support.chaos.link`: `heal`, `drop`)."""
+"""Seconds of delay, each way."""
 
 
 class Storm(Separate):
@@ -93,6 +92,7 @@ class Storm(Separate):
         return [self._random.choice(service.workers())]
 
     def _spoil(self, how: str) -> None:
+        """Make the link a bad one for a while: what it held arrives, or, each other time, never."""
         spoil: dict[str, str] = {
             "slow": f"delay {self._random.uniform(*SLOW)}",
             "cut": "cut",
