@@ -188,6 +188,11 @@ class Settings(BaseModel):
         description="Time that a request whose body has arrived may wait for a thread; past that "
         "503.",
     )
+    shed_after: Seconds = Field(
+        default=1,
+        description="Time after which, if every wait in it was longer than a fifth of it, new "
+        "requests get 503 until waits are short again; 0 for never.",
+    )
     database_timeout: PositiveSeconds = Field(
         default=10, description="Deadline of one database operation, or of one batch of a stream."
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import httptools
 
 Headers = list[tuple[bytes, bytes]]
+BRIEF = 64 * 1024
+"""Bytes of a body that is rather read than refused."""
 
 
 def framing(headers: Headers) -> bytes:
@@ -13,6 +15,16 @@ def framing(headers: Headers) -> bytes:
         if name == b"transfer-encoding" or (name == b"content-length" and int(value)):
             return name + b": " + value + b"\r\n"
     return b""
+
+
+def is_brief(method: bytes, headers: Headers) -> bool:
+    """Whether a request is answered in full by a body, and sends a short one, if any, unasked."""
+    for name, value in headers:
+        if name == b"content-length" and int(value) > BRIEF:
+            return False
+        if name in (b"transfer-encoding", b"expect"):
+            return False
+    return method != b"HEAD"
 
 
 def origin_form(target: bytes, headers: Headers) -> tuple[bytes, Headers]:

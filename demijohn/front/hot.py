@@ -15,10 +15,13 @@ from typing import Any, Generic, TypeVar
 
 from demijohn.front.exchange import ClientGone
 from demijohn.front.protocol import Connection
+from demijohn.front.shedding import Pressure, Waits
 from demijohn.front.threads import joined
 from demijohn.store.together import Lead, Ticket, Waiter, overloaded
 
 Outcome = TypeVar("Outcome")
+ENOUGH = 512
+"""Calls under way that keep the database at work: what it is asked at one time, and the next."""
 Submit = Callable[[Waiter[Outcome]], Ticket[Any, Outcome]]
 
 
@@ -54,12 +57,18 @@ class Leaders:
 class Hot:
     """The loop's side of such calls, one for each worker."""
 
-    def __init__(self, leaders: Leaders, patience: float) -> None:
-        """Take the threads that lead, and the seconds that a call waits for its turn."""
+    def __init__(self, leaders: Leaders, patience: float, pressure: Pressure | None = None) -> None:
+        """Take the threads that lead, and the seconds that a call waits for its turn.
+
+        Under `pressure` no more than ENOUGH are under way.
+        """
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._leaders = leaders
         self._patience = patience
+        self._pressure = pressure or Pressure(0)
+        self._waits: Waits[asyncio.Future[Any]] = Waits(asyncio.Future.done)
+        self._under_way = 0
         self._settled: deque[tuple[asyncio.Future[Any], Any]] = deque()
         self._is_due = False
 
@@ -70,18 +79,27 @@ class Hot:
         come. Raises what speaks against it, Overloaded where its turn does not come in time,
         ClientGone.
         """
+        if self._pressure.refuses(self._under_way, ENOUGH):
+            raise overloaded()
         future: asyncio.Future[Outcome] = self._loop.create_future()
         ticket = submit(_Waiting(self, future))
         late = self._loop.call_later(self._patience, _give_up, ticket, future, overloaded)
         connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
+        self._waits.begin(future)
+        self._under_way += 1
         try:
             return await future
         except asyncio.CancelledError:
             ticket.withdraw(leading=True)
             raise
         finally:
+            self._under_way -= 1
             connection.when_lost = None
             late.cancel()
+
+    def longest_wait(self) -> float:
+        """Seconds that the longest has waited, where there are more than are asked at one time."""
+        return self._waits.longest() if self._under_way > ENOUGH else 0.0
 
     def bring(self, future: asyncio.Future[Outcome], outcome: Outcome | BaseException) -> None:
         """Settle a future of the loop's. Called from any thread."""

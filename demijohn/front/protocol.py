@@ -16,20 +16,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from demijohn.front.bounds import BUSY, LONG_HEAD, NOT_HTTP, Bounds
 from demijohn.front.closing import OLD, end_by_closing, reset_at_close
-from demijohn.front.heads import framing, origin_form
+from demijohn.front.flow import Flow
+from demijohn.front.heads import framing, is_brief, origin_form
 
 CONNECTION = "demijohn.connection"
 """ASGI scope: the Connection that the request came by."""
+SHED = "demijohn.shed"
+"""ASGI scope: true where the request is to be refused, for there are too many."""
 LARGEST_HEAD = 16 * 1024
 """Bytes of a request line and its headers: ten thousand half-sent ones must fit into memory."""
 SLICE = 4 * 1024
@@ -40,49 +43,13 @@ MANAGEMENT_CONNECTIONS = 100
 """Connections that the management port takes above all others together."""
 _CODING_OVERHEAD = 16
 """Bytes that chunked coding may add to each of the body: five for a chunk of one, and room."""
-BUSY, NOT_HTTP, LONG_HEAD = "too-many", "not-http", "head-too-large"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one worker's connections are held to. Times in seconds, sizes in bytes."""
-
-    head_timeout: float
-    stall_timeout: float
-    max_connections: int
-    max_body: int
-    management_port: int | None
-    """Connections to it are bounded apart: a flood elsewhere must not hide the probes."""
-    refuse: Callable[[str], bytes]
-    """Notes that a connection is refused, for `BUSY`, `NOT_HTTP` or `LONG_HEAD`; what to say."""
-
-
-class _Flow(FlowControl):
-    """Flow control in which reading can be held back, whoever wants it resumed."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._is_held = False
-
-    def hold(self, *, back: bool) -> None:
-        if back == self._is_held:
-            return  # uvicorn may have paused reading for reasons of its own
-        self._is_held = back
-        if back:
-            self.pause_reading()
-        else:
-            self.resume_reading()
-
-    def resume_reading(self) -> None:
-        if not self._is_held:
-            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
     """A connection, from accept to close. Built by uvicorn, see `bounded`."""
 
     bounds: Bounds
-    flow: _Flow
+    flow: Flow
 
     def __init__(
         self,
@@ -106,6 +73,8 @@ class Connection(HttpToolsProtocol):
         # What is said behind the last of the answers; nothing is parsed any more.
         self._refusal: bytes | None = None
         self._has_ended = False
+        # While the body of a request that was shed goes by.
+        self._is_skipping = False
         self.when_lost: Callable[[], None] | None = None
         # While a fresh parser is fed a head that was already heard.
         self._is_muted = False
@@ -115,7 +84,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there are too many."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
         most = self.bounds.max_connections
         if self.server is not None and self.server[1] == self.bounds.management_port:
             most += MANAGEMENT_CONNECTIONS
@@ -130,7 +99,8 @@ class Connection(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._parse_in_turn(self._unparsed + data if self._unparsed else data)
-        if self._head_timer is None and self._is_idle() and not self.transport.is_closing():
+        is_timed = self._head_timer is not None or self.timeout_keep_alive_task is not None
+        if not is_timed and self._is_idle() and not self.transport.is_closing():
             self._await_head()  # a head that comes whole needs no timer
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -155,6 +125,7 @@ class Connection(HttpToolsProtocol):
         if self._is_muted:
             return
         self._is_in_head = True
+        self._is_skipping = False
         self._overhead = 0
         super().on_message_begin()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
@@ -177,6 +148,10 @@ class Connection(HttpToolsProtocol):
         self._stop_head_timer()
         if not self.url.startswith((b"/", b"*")):
             self.url, self.headers[:] = origin_form(self.url, self.headers)
+        if self._is_shed():
+            if self._shed_at_once():
+                return
+            self.scope[SHED] = True  # type: ignore[literal-required]
         super().on_headers_complete()
         self._unanswered += 1  # not before: a target that can't be parsed makes no request
         if self.scope["http_version"] == OLD:
@@ -185,12 +160,13 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of the body, which whoever reads it bounds."""
         self._overhead -= len(body)
-        super().on_body(body)
+        if not self._is_skipping:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is whole, unless the parser has only skipped it for an `Upgrade`."""
         skipped = self.parser.should_upgrade() and framing(self.headers)
-        if not self._is_muted and not skipped:
+        if not self._is_muted and not skipped and not self._is_skipping:
             super().on_message_complete()
 
     # What an answer calls
@@ -319,6 +295,39 @@ class Connection(HttpToolsProtocol):
         self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing(self.headers) + b"\r\n")
         self._is_muted = False
         return self._parse(rest) if rest else True
+
+    # Shedding
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.bounds.shedding.begun += 1  # until the shell takes it
+        super()._start_asgi_task(cycle, app)
+
+    def _is_shed(self) -> bool:
+        """Whether there are too many for this request; probes are never."""
+        if not self.bounds.shedding.loop.is_lasting:
+            return False  # most of the time this is all that it costs
+        on_management_port = self.server and self.server[1] == self.bounds.management_port
+        if on_management_port or self.url.partition(b"?")[0] in self.bounds.unshed:
+            return False
+        return self.bounds.shedding.has_too_many()
+
+    def _shed_at_once(self) -> bool:
+        """Refuse the request without beginning it; False where that takes more than a few bytes.
+
+        Whoever does not read is not written to without end.
+        """
+        parser = self.parser
+        goes_on = parser.should_keep_alive() and not parser.should_upgrade()
+        is_turn = not self._unanswered and not self.flow.write_paused
+        if not goes_on or not is_turn or not is_brief(parser.get_method(), self.headers):
+            return False
+        self._is_skipping = True
+        self.transport.write(self.bounds.shed())
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        return True
 
     # Endings
 

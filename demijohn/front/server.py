@@ -18,14 +18,18 @@ import structlog
 import uvicorn
 import uvloop
 
+from demijohn.edge.entrance import PROBES
 from demijohn.exits import Exit
+from demijohn.front.backlog import Backlog, waiting
+from demijohn.front.bounds import Bounds
 from demijohn.front.bridge import Bridge
 from demijohn.front.descriptors import room_for
 from demijohn.front.express import Express
 from demijohn.front.hot import Hot, Leaders
 from demijohn.front.parts import Parts
-from demijohn.front.protocol import Bounds, Connection, bounded
+from demijohn.front.protocol import Connection, bounded
 from demijohn.front.refusals import Refusals
+from demijohn.front.shedding import Shedding
 from demijohn.front.shell import Shell
 from demijohn.front.threads import Threads
 from demijohn.settings import BACKLOG
@@ -58,23 +62,27 @@ async def _run(
     on_serving: Callable[[asyncio.AbstractEventLoop], None],
 ) -> Exit:
     settings = parts.settings
-    threads = Threads(settings.threads, settings.max_waiting, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    shedding = Shedding(settings.shed_after, parts.metrics)
+    threads = Threads(settings.threads, settings.max_waiting, loop, shedding.threads)
+    shedding.watch(shedding.threads, threads.longest_wait)
     bridge = Bridge(parts.application, threads)
     management_port = None if management is None else management.getsockname()[1]
-    parts.entrance.hold_records(asyncio.get_running_loop().call_soon)
+    parts.entrance.hold_records(loop.call_soon)
     leaders = Leaders(LEADERS)
-    express = _express(parts, bridge, leaders)
-    shell = Shell(parts, bridge, express, management_port)
+    express = _express(parts, bridge, leaders, shedding)
+    shell = Shell(parts, bridge, express, management_port, shedding)
     server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
     ended = threads.close(_LAST_CALLS) and leaders.close(_LAST_CALLS)
     return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
 
 
-def _express(parts: Parts, bridge: Bridge, leaders: Leaders) -> Express | None:
+def _express(parts: Parts, bridge: Bridge, leaders: Leaders, shedding: Shedding) -> Express | None:
     if parts.express is None:
         return None
-    hot = Hot(leaders, parts.settings.queue_timeout)
+    hot = Hot(leaders, parts.settings.queue_timeout, shedding.database)
+    shedding.watch(shedding.database, hot.longest_wait)
     return Express(parts.express, hot, bridge, parts)
 
 
@@ -94,11 +102,15 @@ class Server(uvicorn.Server):
         self._parts = parts
         self._shell = shell
         self._on_serving = on_serving
+        self._backlog = Backlog(self._new_connection)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
-        self._on_serving(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._shell.shedding.start(loop)
+        self._backlog.watch(sockets or [])
+        self._on_serving(loop)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, uvicorn asks whether to end; once a second, sample the gauges."""
@@ -143,12 +155,13 @@ class Server(uvicorn.Server):
         What waits in a listener's backlog when it closes is reset, though its client has been
         told that it is connected.
         """
+        self._backlog.close()
         copies = [sock.dup() for sock in sockets]
         for listener in self.servers:
             listener.close()
         for copy in copies:
             with copy:
-                for accepted in _backlog(copy):
+                for accepted in waiting(copy):
                     await asyncio.get_running_loop().connect_accepted_socket(
                         self._new_connection, accepted
                     )
@@ -180,26 +193,19 @@ class Server(uvicorn.Server):
         return [each for each in self.server_state.connections if isinstance(each, Connection)]
 
 
-def _backlog(listener: socket.socket) -> Iterator[socket.socket]:
-    """The connections that nobody has accepted yet."""
-    while True:
-        try:
-            accepted, _ = listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return
-        accepted.setblocking(False)
-        yield accepted
-
-
 def _config(parts: Parts, shell: Shell, management_port: int | None) -> uvicorn.Config:
     settings = parts.settings
+    refusals = Refusals(parts.entrance, parts.metrics)
     bounds = Bounds(
         head_timeout=settings.head_timeout,
         stall_timeout=settings.stall_timeout,
         management_port=management_port,
         max_connections=room_for(settings.max_connections),
         max_body=int(settings.max_body),
-        refuse=Refusals(parts.entrance, parts.metrics).refuse,
+        refuse=refusals.refuse,
+        shedding=shell.shedding,
+        shed=refusals.shed,
+        unshed=frozenset(path.encode() for path in PROBES),
     )
     return uvicorn.Config(
         shell,

@@ -35,7 +35,8 @@ from demijohn.front.express import Express
 from demijohn.front.feed import Feeds, Following
 from demijohn.front.gate import Gate
 from demijohn.front.parts import Parts
-from demijohn.front.protocol import CONNECTION, Connection
+from demijohn.front.protocol import CONNECTION, SHED, Connection
+from demijohn.front.shedding import Shedding
 from demijohn.front.upload import Uploads, is_upload
 
 Scope = dict[str, Any]
@@ -56,6 +57,7 @@ class Shell:
         bridge: Bridge,
         express: Express | None,
         management_port: int | None,
+        shedding: Shedding,
     ) -> None:
         """Take the parts that a request passes on its way, and the port of the probes, if any."""
         self._settings = settings = parts.settings
@@ -68,6 +70,7 @@ class Shell:
         self._uploads = Uploads(settings, bridge, self._gate, self._bodies.held)
         self.feeds = Feeds(settings, bridge)
         self._management_port = management_port
+        self.shedding = shedding
         self.in_flight = 0
         self.streams = 0
 
@@ -78,6 +81,7 @@ class Shell:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3, `http` scopes only)."""
+        self.shedding.begun -= 1
         exchange = Exchange(scope[CONNECTION], send, self._settings.stall_timeout)
         headers = dict(scope["headers"])
         admission = _admission(scope, headers)
@@ -118,6 +122,8 @@ class Shell:
 
     async def _admit(self, request: _Request) -> None:
         """Let the caller in; where the database has to be asked, by a thread."""
+        if SHED in request.scope:
+            raise Overloaded("More is asked of this process than it can do in time.")
         context, admission = request.context, request.admission
         admitted = self._entrance.admit_at_once(context, admission)
         if admitted is None:

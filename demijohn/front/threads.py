@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from demijohn.errors import Overloaded
+from demijohn.front.shedding import Pressure, Waits
 
 Result = TypeVar("Result")
 
@@ -30,13 +31,28 @@ class _Call:
     def claim(self) -> bool:
         return self._claim.acquire(blocking=False)
 
+    def is_claimed(self) -> bool:
+        return self._claim.locked()
+
 
 class Threads:
     """The threads of one worker. All methods are called on the event loop."""
 
-    def __init__(self, count: int, max_waiting: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Start `count` threads; at most `max_waiting` calls wait for one."""
+    def __init__(
+        self,
+        count: int,
+        max_waiting: int,
+        loop: asyncio.AbstractEventLoop,
+        pressure: Pressure | None = None,
+    ) -> None:
+        """Start `count` threads; at most `max_waiting` calls wait for one.
+
+        Under `pressure` three for each thread.
+        """
         self._loop = loop
+        self._pressure = pressure or Pressure(0)
+        self._waits: Waits[_Call] = Waits(_Call.is_claimed)
+        self._enough = 4 * count
         self._most = count + max_waiting
         self._under_way = 0
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -55,11 +71,12 @@ class Threads:
         on with something begun, and is not refused. A call that has begun is always awaited to
         its end: only the call itself can tell what it did.
         """
-        if timeout is not None and self._under_way >= self._most:
+        if timeout is not None and self._has_too_many():
             raise Overloaded("Too many requests are waiting.")
         call = _Call(work, self._loop.create_future())
         timer = self._loop.call_later(timeout, _expire, call) if timeout is not None else None
         self._under_way += 1
+        self._waits.begin(call)
         self._calls.put(call)
         try:
             result: Result = await call.future
@@ -68,6 +85,14 @@ class Threads:
             if timer is not None:
                 timer.cancel()
         return result
+
+    def longest_wait(self) -> float:
+        """Seconds that the call has waited for a thread which has waited longest."""
+        return self._waits.longest()
+
+    def _has_too_many(self) -> bool:
+        under_way = self._under_way
+        return under_way >= self._most or self._pressure.refuses(under_way, self._enough)
 
     def close(self, seconds: float) -> bool:
         """End the threads; true if all have ended within `seconds`."""

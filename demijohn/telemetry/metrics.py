@@ -63,6 +63,9 @@ class Metrics:
         self.refused = self._counter(
             "connections_refused", "Connections closed before a request, by reason.", "reason"
         )
+        self.shed = self._counter(
+            "shed", "Requests refused because others wait too long for the same.", "reason"
+        )
         self.streams = self._gauge("streams", "Streamed answers under way.")
         self.feeds = self._gauge("feeds", "Streams of live changes open.")
         self.change_streams = self._gauge(

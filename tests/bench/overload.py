@@ -25,13 +25,13 @@ _CROWD = 64
 """Clients by which the capacity is found."""
 TIMES = (0.5, 1.0, 2.0)
 _DOCUMENTS = 1_000
-_ID = f"{7:024x}"
+_ONE = f"/v1/collections/data/documents/{7:024x}"
 _BODY = b'{"name":"Ada","born":1815,"fields":["mathematics","engines"]}'
 _POST = head("POST", "/data", "Content-Type: application/json", f"Content-Length: {len(_BODY)}")
 REQUESTS = {
-    "`GET` by id": head("GET", f"/v1/collections/data/documents/{_ID}"),
+    "`GET` by id": head("GET", _ONE),
     "`POST /data`": _POST + _BODY,
-    "`GET …?limit=1`, full path": head("GET", "/v1/collections/data/documents?limit=1"),
+    "`GET` by id, full path": head("GET", _ONE, 'If-None-Match: "none"'),
 }
 
 
@@ -76,7 +76,9 @@ HEADINGS = (
 )
 
 
-def measure(url: str, seconds: float, times: Sequence[float] = TIMES) -> list[Load]:
+def measure(
+    url: str, seconds: float, settling: float, times: Sequence[float] = TIMES
+) -> list[Load]:
     """Every kind of request at every rate, on a service that runs."""
     loads = []
     for name, request in REQUESTS.items():
@@ -84,21 +86,22 @@ def measure(url: str, seconds: float, times: Sequence[float] = TIMES) -> list[Lo
         found = closed(url, request, _CROWD, seconds)
         capacity = len(found.accepted) / seconds
         for each in times:
-            ended = offer(url, request, each * capacity, seconds)
+            ended = offer(url, request, each * capacity, seconds, settling)
             loads.append(Load(name, each, capacity, seconds, ended))
     return loads
 
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(0.1))
-def main(seconds: float) -> None:
-    """Measure the latency of accepted requests under overload."""
+@click.option("--settling", default=3.0, show_default=True, help="Seconds before that, each time.")
+def main(seconds: float, settling: float) -> None:
+    """Measure the latency of accepted requests under overload, once it has settled."""
     room_for(MOST_CONNECTIONS)
     with tempfile.TemporaryDirectory(prefix="demijohn-overload-") as directory:
-        click.echo(report(Path(directory), seconds))
+        click.echo(report(Path(directory), seconds, settling))
 
 
-def report(directory: Path, seconds: float) -> str:
+def report(directory: Path, seconds: float, settling: float) -> str:
     """Start a database and the service, measure, and say so."""
     (directory / "database").mkdir()
     _, database = fastest(directory / "database")
@@ -106,7 +109,7 @@ def report(directory: Path, seconds: float) -> str:
         uri = database.start().uri
         with documents(uri) as kept, OURS.started(directory / "service", uri) as running:
             fill(kept, _DOCUMENTS)
-            loads = measure(running.url, seconds)
+            loads = measure(running.url, seconds, settling)
     finally:
         database.stop()
     return table(HEADINGS, [load.cells() for load in loads])

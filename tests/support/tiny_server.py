@@ -5,6 +5,7 @@ It prints its port on standard output once it serves. Settings come from the env
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -50,6 +51,16 @@ def sleeping(environ: Environ, start: Start) -> list[bytes]:
     return [b"done"]
 
 
+def busy(environ: Environ, start: Start) -> list[bytes]:
+    """As `sleeping`, by a server whose event loop is held up in every turn."""
+    return sleeping(environ, start)
+
+
+def _hold_up(loop: asyncio.AbstractEventLoop) -> None:
+    time.sleep(0.05)
+    loop.call_later(0.001, _hold_up, loop)
+
+
 def large(_environ: Environ, start: Start) -> list[bytes]:
     """An answer of 8 MiB in one piece."""
     start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(128 * len(CHUNK)))])
@@ -65,9 +76,12 @@ def recording(environ: Environ, start: Start) -> list[bytes]:
     return [b"ok"]
 
 
+APPLICATIONS = (raising, endless, sleeping, busy, large, recording)
+
+
 def main() -> int:
     """Serve the application named by the first argument."""
-    application = {each.__name__: each for each in (raising, endless, sleeping, large, recording)}
+    application = {each.__name__: each for each in APPLICATIONS}
     settings = load({name: value for name, value in os.environ.items() if "DEMIJOHN" in name})
     logs.configure(settings)
     metrics = Metrics()
@@ -76,7 +90,13 @@ def main() -> int:
     parts = Parts(settings, metrics, Entrance(settings, metrics), operations, chosen)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    return run(parts, listener, None, lambda _: print(port, flush=True))
+
+    def on_serving(loop: asyncio.AbstractEventLoop) -> None:
+        print(port, flush=True)
+        if chosen is busy:
+            _hold_up(loop)
+
+    return run(parts, listener, None, on_serving)
 
 
 if __name__ == "__main__":
