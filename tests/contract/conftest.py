@@ -15,10 +15,11 @@ from pymongo.collection import Collection
 
 from tests.support.api import Api
 from tests.support.database import Database, Documents, emptied
-from tests.support.keys import keys_of_every_kind
+from tests.support.keys import Caller, keys_of_every_kind
 from tests.support.keys import settings as keyed_settings
 from tests.support.openapi import Description
 from tests.support.service import Service, serving
+from tests.support.tenants import FOREIGN, MINE, Tenants
 from tests.support.wsgi import flask_run, gunicorn
 
 Things = Collection[RawBSONDocument]
@@ -109,6 +110,28 @@ def keyed_things(raw_client: pymongo.MongoClient[RawBSONDocument]) -> Things:
     collection = raw_client[KEYED]["things"]
     collection.delete_many({})
     return collection
+
+
+@pytest.fixture
+def tenants(
+    keyed_url: str, keys: dict[str, str], description: Description, keyed_things: Things
+) -> Iterator[Tenants]:
+    """Two documents of ada's among the others."""
+    for at, id_ in enumerate(MINE):
+        keep(keyed_things, {"_id": id_, "owner": "ada", "n": at, "v": {"x": [1]}})
+    for id_, each in FOREIGN.items():
+        keep(keyed_things, {"_id": id_, **each})
+    ada = Caller(keyed_url, keys["ada"], description.check)
+    yield Tenants(keyed_things, ada)
+    ada.close()
+
+
+@pytest.fixture
+def bob(keyed_url: str, keys: dict[str, str], description: Description) -> Iterator[Caller]:
+    """A client of bob's."""
+    client = Caller(keyed_url, keys["bob"], description.check)
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pymongo
 import pytest
 import urllib3
+from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 
 from tests.contract.conftest import KEYED, Things, keep, lying_in
@@ -62,7 +63,7 @@ TABLE = {
     "putCollection": Case(ADMIN, THINGS, {}),
     "dropCollection": Case(ADMIN, THINGS),
     "listIndexes": Case(READ, f"{THINGS}/indexes"),
-    "createIndex": Case(ADMIN, f"{THINGS}/indexes", {"keys": {"a": 1}}),
+    "createIndex": Case(ADMIN, f"{THINGS}/indexes", {"key": {"a": 1}}),
     "readIndex": Case(READ, f"{THINGS}/indexes/_id_"),
     "dropIndex": Case(ADMIN, f"{THINGS}/indexes/a_1"),
     "createDocument": Case(WRITE, f"{THINGS}/documents", MINE, by_row=True),
@@ -280,7 +281,7 @@ def test_a_pipeline_needs_to_read_all_that_it_reads(
     raw_client: pymongo.MongoClient[RawBSONDocument],
 ) -> None:
     """A collection that the key may not read is 403 wherever a stage names it, however deep."""
-    raw_client[KEYED]["others"].insert_one({"x": "secret"})
+    keep(raw_client[KEYED]["others"], {"_id": ObjectId(), "x": "secret"})
     client = Caller(url, keys["admin"], description.check)
     look = {"$lookup": {"from": "others", "pipeline": [], "as": "a"}}
     graph = {"from": "others", "startWith": "$a", "connectFromField": "a", "connectToField": "b"}
