@@ -39,8 +39,7 @@ class ByValue:
         try:
             self._commands.insert(collection, document)
         except DuplicateKey as problem:
-            looked_for = any(name == collection for name, _ in self._read)
-            if looked_for and problem.extra.get("fields") == ["_id"]:
+            if problem.extra.get("fields") == ["_id"] and self._has_appeared(collection):
                 raise changed() from problem
             raise
 
@@ -64,6 +63,14 @@ class ByValue:
     def remove(self, collection: str, where: bytes) -> None:
         """Delete the document."""
         self._commands.remove(collection, self._unchanged(collection, where, b""))
+
+    def _has_appeared(self, collection: str) -> bool:
+        """Whether what `find` saw none of is there by now, so that another attempt sees it."""
+        looked_for = [where for name, where in self._read if name == collection]
+        if not self._commands.is_held(collection):
+            return bool(looked_for)
+        # Of a document that is another's none will ever be seen.
+        return any(self._commands.find(collection, where) is not None for where in looked_for)
 
     def _unchanged(self, collection: str, where: bytes, new: bytes) -> bytes:
         before = self._read.get((collection, where))

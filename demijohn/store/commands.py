@@ -114,6 +114,10 @@ class Commands:
         """The same for what is held to."""
         return Commands(self._collection, self._bounded, self.session, hold)
 
+    def is_held(self, collection: str) -> bool:
+        """Whether there may be documents of it that they do not see."""
+        return self._hold.of(collection) is not None
+
     def within(self, session: ClientSession) -> Commands:
         """The same in a transaction."""
         return Commands(self._collection, self._bounded, session, self._hold)
@@ -193,7 +197,7 @@ class Commands:
         Returns whether it was inserted. Raises what `insert` raises. It is for those who are held
         to nothing: an upsert takes no filter that asks for more than equality.
         """
-        assert self._hold.of(collection) is None
+        assert not self.is_held(collection)
         with self._bounded("put", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
                 RawBSONDocument(where), Stored(fields), upsert=True, session=self.session
