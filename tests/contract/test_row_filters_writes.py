@@ -287,7 +287,7 @@ def test_a_unique_value_of_another_s_shows_only_that_it_is_taken(
 ) -> None:
     """The 409 names the index's fields, and nothing of the document that has it."""
     admin = Caller(keyed_url, keys["all"])
-    keep(tenants.things, {"_id": "c1", "owner": "bob", "mail": "m@x", "hush": "hush"})
+    keep(tenants.things, {"_id": "taken-one", "owner": "bob", "mail": "m@x", "hush": "hush"})
     index = json.dumps(
         {"key": {"mail": 1}, "unique": True, "partialFilterExpression": {"mail": {"$gt": ""}}}
     )
@@ -302,7 +302,7 @@ def test_a_unique_value_of_another_s_shows_only_that_it_is_taken(
             tenants.ask("PATCH", f"{THINGS}/a1", {"mail": "m@x"}, {"Content-Type": MERGE}),
         ):
             assert answer.problem() == "duplicate-key"
-            assert b"c1" not in answer.body
+            assert b"taken-one" not in answer.body
             assert b"bob" not in answer.body
     finally:
         admin.delete(f"/v1/collections/things/indexes/{quote(name)}")
