@@ -13,11 +13,10 @@ from typing import TypeVar
 import bson
 from pymongo.write_concern import WriteConcern
 
-from demijohn.documents import idempotency, versions, write
+from demijohn.documents import idempotency, versions
 from demijohn.documents.change import Changed, Outcome, PlanOf, change
 from demijohn.documents.idempotency import Keyed, find_record, is_decided
 from demijohn.documents.insert import Insertion
-from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.records import COLLECTION, Told
 from demijohn.errors import DuplicateKey, Problem
 from demijohn.store import together
@@ -102,6 +101,10 @@ def _put_in_condition_apart() -> None:
 
 def _put_in_key_ignored() -> None:
     """Have an insert with a key be carried out each time that it is sent."""
+    # Both take what is put in place.
+    from demijohn.documents import write  # noqa: PLC0415
+    from demijohn.documents.keyed_inserts import KeyedInserts  # noqa: PLC0415
+
     right = write.insert
 
     def insert(
