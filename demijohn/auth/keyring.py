@@ -20,7 +20,7 @@ import structlog
 from bson import ObjectId
 
 from demijohn.auth.caller import NOBODY, Caller
-from demijohn.auth.keys import Key, from_record, parse, refusal, to_record
+from demijohn.auth.keys import Key, Presented, from_record, parse, refusal, to_record
 from demijohn.errors import BadParameter, NotFound, Problem
 from demijohn.formats.batches import split
 from demijohn.formats.bson_values import encode, from_python
@@ -139,12 +139,16 @@ class Keyring:
 
         Raises Unauthenticated, DatabaseUnavailable, DeadlineExceeded.
         """
-        return self._caller(self._keys.fresh(), authorization)
+        presented = parse(authorization)
+        return NOBODY if presented is None else self._owner(self._keys.fresh(), presented)
 
     def known_caller(self, authorization: str | None) -> Caller | None:
         """The same where nobody has to be asked; else None. Raises Unauthenticated."""
+        presented = parse(authorization)
+        if presented is None:
+            return NOBODY
         keys = self._keys.known()
-        return None if keys is None else self._caller(keys, authorization)
+        return None if keys is None else self._owner(keys, presented)
 
     def holds(self, caller: Caller) -> bool:
         """Whether a caller of before is still let in, by what is known, however old that is."""
@@ -158,10 +162,7 @@ class Keyring:
         while not stopped.wait(FRESH):
             self._keys.refresh()
 
-    def _caller(self, keys: Keys, authorization: str | None) -> Caller:
-        presented = parse(authorization)
-        if presented is None:
-            return NOBODY
+    def _owner(self, keys: Keys, presented: Presented) -> Caller:
         key = keys.get(presented.id)
         if key is None or not key.admits(presented, self._now()):
             raise refusal()

@@ -20,7 +20,8 @@ from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import METHODS, Metrics
 from demijohn.telemetry.request_log import RequestLog
 
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+HEALTH = frozenset({"/livez", "/readyz"})
+PROBES = HEALTH | {"/metrics"}
 NO_ROUTE = "none"
 """The label of requests that met no route, so that scanners can't make new time series."""
 
@@ -80,9 +81,9 @@ class Entrance:
             self._limits.take_of_address(context.client)
         caller = self._without_asking(context, admission)
         if caller is None:
-            if context.path not in PROBES:
+            if context.path not in HEALTH:
                 return None
-            caller = NOBODY  # a probe waits for no database
+            caller = NOBODY  # these wait for no database
         return self._let_in(context, caller)
 
     def admit_by_asking(self, context: Context, admission: Admission) -> Context:
