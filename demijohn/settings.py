@@ -118,8 +118,9 @@ class Settings(BaseModel):
     )
     max_bodies: Annotated[ByteSize, Field(ge=1)] = Field(
         default=ByteSize(64 * MIB),
-        description="Bytes of request bodies that a worker holds at one time; past that 503. "
-        "In a container at most an eighth of its memory limit, over all workers.",
+        description="Bytes of request bodies that a worker holds at one time, and as many of large "
+        "answers that are not read yet; past that 503. In a container at most an eighth of its "
+        "memory limit, over all workers.",
     )
     max_connections: Positive = Field(
         default=10_000, description="Open connections a worker; past that 503."

@@ -8,6 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from demijohn.front.body import SMALL
 from demijohn.front.protocol import Connection
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -45,10 +46,20 @@ class Exchange:
         """
         if self.connection.flow.write_paused:
             await self._drain()
+        if len(body) > SMALL:
+            await self._large(status, headers, body, close=close)
+            return
         self.status = status
         self.size = len(body)
         if not self._cycle.disconnected:
             self._finish(status, _head(headers), body, close=close)
+
+    async def _large(self, status: int, headers: Headers, body: bytes, *, close: bool) -> None:
+        """As the client reads it: what is written at once stays in memory for as long."""
+        await self.start(status, headers, close=close)
+        for start in range(0, len(body), SMALL):
+            await self.part(body[start : start + SMALL], more=True)
+        await self.part(b"", more=False)
 
     def _finish(self, status: int, head: bytes, body: bytes, *, close: bool) -> None:
         """As uvicorn's `send` does it."""

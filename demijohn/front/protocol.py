@@ -188,8 +188,8 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one that does not read its last answer is cut."""
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()
+        if self.has_unsent():
+            self.abort()
         else:
             super().timeout_keep_alive_handler()
 
@@ -238,9 +238,14 @@ class Connection(HttpToolsProtocol):
         return self.transport.is_closing()
 
     def abort(self) -> None:
-        """End the connection at once, so that no part of an answer passes for the whole."""
+        """End the connection at once, so that no part of an answer passes for the whole.
+
+        To a client that does not read, by a reset: or the kernel would keep for minutes what it
+        has taken, of megabytes.
+        """
         is_open = self in self.connections  # later its descriptor may be another's
-        if is_open and self.cycle is not None and self.cycle.scope["http_version"] == OLD:
+        is_old = self.cycle is not None and self.cycle.scope["http_version"] == OLD
+        if is_open and (is_old or self.has_unsent()):
             reset_at_close(self.transport)
         self.transport.abort()
 

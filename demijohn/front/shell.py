@@ -37,6 +37,7 @@ from demijohn.front.gate import Gate
 from demijohn.front.parts import Parts
 from demijohn.front.protocol import CONNECTION, SHED, Connection
 from demijohn.front.shedding import Shedding
+from demijohn.front.unread import Unread
 from demijohn.front.upload import Uploads, is_upload
 
 Scope = dict[str, Any]
@@ -66,6 +67,7 @@ class Shell:
         self._bridge = bridge
         self._express = express
         self._bodies = BodyReader(settings)
+        self._unread = Unread(int(settings.max_bodies))
         self._gate = Gate(int(settings.max_body))
         self._uploads = Uploads(settings, bridge, self._gate, self._bodies.held)
         self.feeds = Feeds(settings, bridge)
@@ -102,10 +104,17 @@ class Shell:
         if isinstance(answer, Reply):
             await self._send_reply(answer, request, exchange, NO_ROUTE)
         elif answer.rest is None:
-            reply = Reply(answer.status, tuple(answer.headers), answer.body, answer.problem)
-            await self._send_reply(reply, request, exchange, answer.route)
+            await self._send_whole(answer, request, exchange)
         else:
             await self._send_stream(answer, answer.rest, request.context, exchange)
+
+    async def _send_whole(self, answer: Answer, request: _Request, exchange: Exchange) -> None:
+        whole = Reply(answer.status, tuple(answer.headers), answer.body, answer.problem)
+        reply = self._unread.hold(whole, request.context)
+        try:
+            await self._send_reply(reply, request, exchange, answer.route)
+        finally:
+            self._unread.give_back(reply)
 
     async def _answer(self, request: _Request) -> Reply | Answer:
         """What there is to say, whatever happens."""

@@ -61,6 +61,13 @@ def _hold_up(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(0.001, _hold_up, loop)
 
 
+def sized(environ: Environ, start: Start) -> list[bytes]:
+    """An answer in one piece of as many bytes as the query says."""
+    size = environ["QUERY_STRING"] or "0"
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", size)])
+    return [b"x" * int(size)]
+
+
 def large(_environ: Environ, start: Start) -> list[bytes]:
     """An answer of 8 MiB in one piece."""
     start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(128 * len(CHUNK)))])
@@ -76,7 +83,7 @@ def recording(environ: Environ, start: Start) -> list[bytes]:
     return [b"ok"]
 
 
-APPLICATIONS = (raising, endless, sleeping, busy, large, recording)
+APPLICATIONS = (raising, endless, sleeping, busy, sized, large, recording)
 
 
 def main() -> int:
