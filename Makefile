@@ -25,7 +25,7 @@ setup: ## Make .venv ready for the service, and do not start it
 dev: ## Make .venv ready for tests and lint
 	@tools/venv.sh dev
 
-test: lint unit fuzz contract process ## Everything that one machine can test without a cluster
+test: lint unit fuzz contract process ## Everything that can be tested without root and a cluster
 
 lint: dev ## ruff, mypy --strict, the layers, hadolint
 	@$(BIN)/ruff check --quiet
