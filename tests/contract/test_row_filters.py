@@ -123,6 +123,20 @@ def test_a_stage_that_reads_a_collection_anew_is_refused(
     assert answer.problem() == "forbidden"
 
 
+def test_it_is_the_same_under_flask_run(
+    tenants: Tenants, keyed_flask_url: str, keys: dict[str, str], description: Description
+) -> None:
+    """The filter is the store's, and asks for no server of ours."""
+    held = Tenants(tenants.things, Caller(keyed_flask_url, keys["ada"], description.check))
+    assert ids(held.ask("GET", THINGS)) == list(MINE)
+    assert len(held.ask("POST", AGGREGATE, {"pipeline": []}).json()["documents"]) == len(MINE)
+    assert held.ask("GET", f"{THINGS}/b1").problem() == "not-found"
+    assert held.ask("DELETE", f"{THINGS}/b1").problem() == "not-found"
+    assert held.ask("PUT", f"{THINGS}/a1", {"owner": "bob"}).problem() == "forbidden"
+    assert held.ask("POST", THINGS, {"owner": "bob"}).problem() == "forbidden"
+    assert held.ask("DELETE", f"{THINGS}?all=true").json() == {"deleted": len(MINE)}
+
+
 def test_the_guide_s_routes_are_held_too(
     keyed_url: str,
     keys: dict[str, str],

@@ -120,12 +120,25 @@ def test_no_order_of_judging_lets_a_filter_fail(raw: pymongo.MongoClient[RawBSON
     for id_, each in {**OWN, **FOREIGN}.items():
         collection.insert_one(RawBSONDocument(bson.encode({"_id": id_, **each})))
     for where in (FAILING, {"$or": [FAILING, {"n": 5}]}, {"$nor": [{"$and": [FAILING]}]}):
-        given_ = bson.encode(where)
-        guarded = RawBSONDocument(ADA.guarded(given_))
-        found = collection.find({"$and": [guarded, RawBSONDocument(ADA.bson)]})
+        asked = bson.encode(where)
+        narrowed = bson.decode(Hold(ADA).narrowed(THINGS, asked))
+        found = collection.find({"$and": list(reversed(narrowed["$and"]))})
         assert {each["owner"] for each in found} <= {"ada"}
         with pytest.raises(OperationFailure):
-            list(collection.find({"$and": [RawBSONDocument(given_), RawBSONDocument(ADA.bson)]}))
+            list(collection.find({"$and": [RawBSONDocument(asked), RawBSONDocument(ADA.bson)]}))
+
+
+def test_a_pipeline_s_filters_stay_behind_the_row_filter() -> None:
+    """A database makes one filter of two in a row; of those with expressions it must not."""
+    match = {"$match": bson.decode(ADA.bson)}
+    plain, failing = bson.encode({"$match": {"n": 1}}), bson.encode({"$match": FAILING})
+    hold = Hold(ADA)
+    stages = [bson.decode(each) for each in hold.stages(THINGS, [plain, failing])]
+    assert [next(iter(each)) for each in stages] == ["$match", "$limit", "$match", "$match"]
+    assert stages[0] == match
+    assert [bson.decode(each) for each in hold.stages(THINGS, [plain])][:1] == [match]
+    assert hold.stages(THINGS, [plain])[1:] == [plain]
+    assert Hold().stages(THINGS, [failing]) == [failing]
 
 
 @pytest.fixture(params=["database", "standalone"])
