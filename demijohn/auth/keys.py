@@ -10,6 +10,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -157,10 +158,9 @@ def _moment(seconds: float) -> str:
 
 
 def _seconds(member: str, text: Any) -> float:  # noqa: ANN401 - any JSON value
-    try:
+    with suppress(TypeError, ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise BadParameter(f"{member} is a time as in 2026-01-31T00:00:00Z (RFC 3339).")
-    return moment.timestamp()
+        if moment.tzinfo is not None:
+            # Elsewhere it may be a year that is none in UTC, in which records have it.
+            return moment.astimezone(UTC).timestamp()
+    raise BadParameter(f"{member} is a time as in 2026-01-31T00:00:00Z (RFC 3339).")

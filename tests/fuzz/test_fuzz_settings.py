@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.auth.keys import Key, from_record, to_record
@@ -83,10 +83,11 @@ def test_env_files(contents: list[bytes]) -> None:
             settings_of({}, file)
 
 
+GOOD = {"id": "0123456789abcdef", "digest": "sha256:" + "0" * 64, "scopes": ["a:read"]}
 RECORDS = st.fixed_dictionaries(
     {
-        "id": st.sampled_from(["0123456789abcdef", "0123456789ABCDEF", "x", 1]),
-        "digest": st.sampled_from(["sha256:" + "0" * 64, "sha256:" + "g" * 64, "md5:0", None]),
+        "id": st.sampled_from([*[GOOD["id"]] * 6, "0123456789ABCDEF", "x", 1]),
+        "digest": st.sampled_from([*[GOOD["digest"]] * 6, "sha256:" + "g" * 64, "md5:0", None]),
         "scopes": st.lists(
             st.sampled_from(
                 ["a:read", "*:write", "a:ADMIN", "a", ":", "_a:read", "a:b:read", 1, "é:read"]
@@ -115,6 +116,8 @@ RECORDS = st.fixed_dictionaries(
 
 @fuzz(1500)
 @given(replaced(RECORDS, PLAIN))
+@example({**GOOD, "created": "0001-01-01T00:00:00+14:00"})
+@example({**GOOD, "expires": "9999-12-31T23:59:59-14:00"})
 def test_records_of_keys(record: Any) -> None:
     """Any JSON is a key, whose own record is the same key again, or no key."""
     found = attempt(lambda: from_record(record), BadParameter)
