@@ -34,7 +34,7 @@ def test_large_bodies_pass_one_after_another() -> None:
         return most, order
 
     most, order = asyncio.run(scenario())
-    assert most == CAPACITY
+    assert 2 * MIB <= most <= CAPACITY
     assert order == sorted(order)
 
 
