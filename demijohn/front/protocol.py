@@ -323,6 +323,7 @@ class Connection(HttpToolsProtocol):
         """
         parser = self.parser
         goes_on = parser.should_keep_alive() and not parser.should_upgrade()
+        goes_on = goes_on and self.bounds.shedding.keeps_connections
         is_turn = not self._unanswered and not self.flow.write_paused
         if not goes_on or not is_turn or not is_brief(parser.get_method(), self.headers):
             return False

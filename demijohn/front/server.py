@@ -177,6 +177,7 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         operations.draining = True
+        self._shell.shedding.keeps_connections = False
         delay = self._parts.settings.drain_delay
         structlog.get_logger().info("draining", delay=delay)
         loop.call_later(delay, setattr, self, "should_exit", True)

@@ -133,6 +133,8 @@ class Shedding:
         self.database = Pressure(after)
         self.begun = 0
         """Requests whose head is whole and whose turn on the loop has not come."""
+        self.keeps_connections = True
+        """Whether connections go on; at the drain answers say that they do not."""
         self._lateness = Lateness(after)
         self._looks: list[tuple[Pressure, Callable[[], float]]] = [(self.loop, self._lateness.look)]
         self._counters = {

@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -71,6 +71,14 @@ def test_a_loop_with_too_much_to_do() -> None:
         assert set(ended[0]) == {403, 503}
         assert LOST not in ended[0]
         wait_until(lambda: ask(server.port, SLOW).status == 200, "it serves on")
+
+
+def test_whoever_connects_behind_others_does_not_wait_for_a_turn_each() -> None:
+    """With a thousand before it, which is a minute at a connection a turn, a probe is answered."""
+    with tiny("busy", log_level="error") as server, ExitStack() as stack:
+        for _ in range(1_000):
+            stack.enter_context(connect(server.port))
+        assert ask(server.port, head("GET", "/livez")).status == 200
 
 
 def _refused(port: int, body: bytes) -> bool:

@@ -58,7 +58,7 @@ def busy(environ: Environ, start: Start) -> list[bytes]:
 
 def _hold_up(loop: asyncio.AbstractEventLoop) -> None:
     time.sleep(0.05)
-    loop.call_later(0.001, _hold_up, loop)
+    loop.call_soon(_hold_up, loop)
 
 
 def sized(environ: Environ, start: Start) -> list[bytes]:
