@@ -134,16 +134,22 @@ class Shell:
         if SHED in request.scope:
             raise Overloaded("More is asked of this process than it can do in time.")
         context, admission = request.context, request.admission
+        if self._is_managed(request):
+            admission = admission._replace(authorization=None)  # a key is of no use there
         admitted = self._entrance.admit_at_once(context, admission)
         if admitted is None:
             ask = partial(self._entrance.admit_by_asking, context, admission)
             admitted = await self._bridge.hop(ask, self._settings.queue_timeout)
         request.context = admitted
 
+    def _is_managed(self, request: _Request) -> bool:
+        """Whether it came to the management port."""
+        return bool(request.scope["server"][1] == self._management_port)
+
     async def _probe(self, request: _Request) -> Reply | None:
         """The probes' answers, None where the request is for the application."""
         context = request.context
-        on_management_port = request.scope["server"][1] == self._management_port
+        on_management_port = self._is_managed(request)
         is_probe = context.path in PROBES and context.method in ("GET", "HEAD")
         if on_management_port and not is_probe:
             raise NotFound("Only the probes and metrics are here.")

@@ -152,7 +152,10 @@ def _chunk(document: dict[str, object]) -> bytes:
 def test_keys_without_their_database(
     own_database: Database, own_service: Starter, tmp_path: Path
 ) -> None:
-    """Nobody is told that a good key is none: 503 until it is back, and the probes answer."""
+    """Nobody is told that a good key is none: 503 until it is back, and the probes answer.
+
+    On the management port, where no key is needed, there are metrics all the while.
+    """
     key, text = new_key("*:write")
     unknown = new_key("*:write")[1]
     with keeping(own_database, NAME) as kept:
@@ -174,8 +177,11 @@ def test_keys_without_their_database(
         assert client.get("/metrics").problem() == "database-unavailable"
         for path in ("/livez", "/readyz"):
             assert [each.get(path).status for each in (client, late, nobody)] == [200] * 3
-    with serving(tmp_path / "second", settings(own_database, NAME)) as second:
+    managed = {**settings(own_database, NAME), "DEMIJOHN_MANAGEMENT_PORT": "0"}
+    with serving(tmp_path / "second", managed) as second:
         asked = Caller(second.url, text)
+        for scraper in (Caller(second.management_url, text), Api(second.management_url)):
+            assert scraper.get("/metrics").status == 200
         assert asked.get("/data").problem() == "database-unavailable"
         assert asked.get("/livez").status == 200
         own_database.start()
