@@ -67,7 +67,7 @@ class Hot:
         self._leaders = leaders
         self._patience = patience
         self._pressure = pressure or Pressure(0)
-        self._waits: Waits[asyncio.Future[Any]] = Waits(asyncio.Future.done)
+        self._waits = Waits()
         self._under_way = 0
         self._settled: deque[tuple[asyncio.Future[Any], Any]] = deque()
         self._is_due = False
@@ -85,7 +85,7 @@ class Hot:
         ticket = submit(_Waiting(self, future))
         late = self._loop.call_later(self._patience, _give_up, ticket, future, overloaded)
         connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
-        self._waits.begin(future)
+        wait = self._waits.begin()
         self._under_way += 1
         try:
             return await future
@@ -93,6 +93,7 @@ class Hot:
             ticket.withdraw(leading=True)
             raise
         finally:
+            wait.is_over = True
             self._under_way -= 1
             connection.when_lost = None
             late.cancel()

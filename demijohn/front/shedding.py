@@ -17,11 +17,9 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
 from demijohn.telemetry.metrics import Metrics
 
-One = TypeVar("One")
 TICK = 0.02
 """Seconds between two looks; how much later the event loop comes to one is the wait for it."""
 MOST_BEGUN = 64
@@ -73,24 +71,36 @@ class Pressure:
         return True
 
 
-class Waits(Generic[One]):
-    """Since when each has waited, the longest first."""
+class Wait:
+    """One wait. It holds nothing of what waits, which may be over long before one that is older."""
 
-    def __init__(self, is_over: Callable[[One], bool]) -> None:
-        """Take how to tell that one waits no longer."""
-        self._is_over = is_over
-        self._all: deque[tuple[One, float]] = deque()
+    __slots__ = ("began", "is_over")
 
-    def begin(self, one: One) -> None:
-        """One waits from now on."""
-        self.longest()  # or those who wait no longer would pile up where nobody looks
-        self._all.append((one, time.monotonic()))
+    def __init__(self) -> None:
+        """Begin."""
+        self.began = time.monotonic()
+        self.is_over = False
+
+
+class Waits:
+    """Those who wait for one thing, the oldest first."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._all: deque[Wait] = deque()
+
+    def begin(self) -> Wait:
+        """One more; whoever waits says when it is over, from any thread."""
+        self.longest()  # or those that are over would pile up where nobody looks
+        wait = Wait()
+        self._all.append(wait)
+        return wait
 
     def longest(self) -> float:
         """Seconds that the one has waited who has waited longest; 0 where nobody waits."""
-        while self._all and self._is_over(self._all[0][0]):
+        while self._all and self._all[0].is_over:
             self._all.popleft()
-        return time.monotonic() - self._all[0][1] if self._all else 0.0
+        return time.monotonic() - self._all[0].began if self._all else 0.0
 
 
 class Lateness:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from demijohn.errors import Overloaded
-from demijohn.front.shedding import Pressure, Waits
+from demijohn.front.shedding import Pressure, Wait, Waits
 
 Result = TypeVar("Result")
 
@@ -21,18 +21,19 @@ Result = TypeVar("Result")
 class _Call:
     """A call, the future that waits for it, and a claim that a thread or a timer gets first."""
 
-    __slots__ = ("_claim", "future", "work")
+    __slots__ = ("_claim", "_wait", "future", "work")
 
-    def __init__(self, work: Callable[[], Any] | None, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, work: Callable[[], Any] | None, future: asyncio.Future[Any], wait: Wait
+    ) -> None:
         self.work = work
         self.future = future
+        self._wait = wait
         self._claim = threading.Lock()
 
     def claim(self) -> bool:
+        self._wait.is_over = True  # whoever is first
         return self._claim.acquire(blocking=False)
-
-    def is_claimed(self) -> bool:
-        return self._claim.locked()
 
 
 class Threads:
@@ -51,7 +52,7 @@ class Threads:
         """
         self._loop = loop
         self._pressure = pressure or Pressure(0)
-        self._waits: Waits[_Call] = Waits(_Call.is_claimed)
+        self._waits = Waits()
         self._enough = 4 * count
         self._most = count + max_waiting
         self._under_way = 0
@@ -73,10 +74,9 @@ class Threads:
         """
         if timeout is not None and self._has_too_many():
             raise Overloaded("Too many requests are waiting.")
-        call = _Call(work, self._loop.create_future())
+        call = _Call(work, self._loop.create_future(), self._waits.begin())
         timer = self._loop.call_later(timeout, _expire, call) if timeout is not None else None
         self._under_way += 1
-        self._waits.begin(call)
         self._calls.put(call)
         try:
             result: Result = await call.future

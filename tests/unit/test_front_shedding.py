@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -125,17 +126,30 @@ def test_one_pause_is_soon_forgotten() -> None:
 
 def test_the_longest_wait_is_of_the_oldest_who_waits() -> None:
     """Those who wait no longer are passed over, in whatever order they were served."""
-    over: set[str] = set()
-    waits: Waits[str] = Waits(over.__contains__)
+    waits = Waits()
     assert waits.longest() == 0.0
-    waits.begin("first")
+    first = waits.begin()
     time.sleep(0.05)
-    waits.begin("second")
+    second, third = waits.begin(), waits.begin()
+    second.is_over = True
     both = waits.longest()
-    over.add("first")
+    first.is_over = True
     assert both - waits.longest() >= 0.04
-    over.add("second")
+    third.is_over = True
     assert waits.longest() == 0.0
+
+
+def test_a_wait_holds_nothing_of_what_waits() -> None:
+    """Of those that are over, behind one that lasts, no more is kept than that they were."""
+    waits = Waits()
+    waits.begin()
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            waits.begin().is_over = True
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_threads_shed_what_would_wait() -> None:
