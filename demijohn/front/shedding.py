@@ -22,8 +22,9 @@ from demijohn.telemetry.metrics import Metrics
 
 TICK = 0.02
 """Seconds between two looks; how much later the event loop comes to one is the wait for it."""
-MOST_BEGUN = 64
-"""Requests that the event loop begins in one turn, where turns are long."""
+MOST_BEGUN, SHED_FOR_ONE = 64, 4
+"""Requests that the event loop begins in one turn, where turns are long; and one more for so many
+that were refused in the last, or refusals would be all that it has time for."""
 _LONG, _LATE = 0.2, 0.05
 """The parts of `shed_after` that are a long wait: for one's turn, and in each turn of the loop."""
 
@@ -143,6 +144,7 @@ class Shedding:
         self.database = Pressure(after)
         self.begun = 0
         """Requests whose head is whole and whose turn on the loop has not come."""
+        self._most_begun = MOST_BEGUN
         self.keeps_connections = True
         """Whether connections go on; at the drain answers say that they do not."""
         self._lateness = Lateness(after)
@@ -168,9 +170,11 @@ class Shedding:
 
     def has_too_many(self) -> bool:
         """Whether a request that comes now is to be refused, for the loop has enough to do."""
-        return self.loop.refuses(self.begun, MOST_BEGUN)
+        return self.loop.refuses(self.begun, self._most_begun)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        refused = self.loop.shed - self._counted[self.loop]
+        self._most_begun = MOST_BEGUN + refused // SHED_FOR_ONE
         for pressure, longest in self._looks:
             pressure.note(longest())
             if (more := pressure.shed - self._counted[pressure]) > 0:

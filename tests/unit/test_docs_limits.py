@@ -9,7 +9,7 @@ from demijohn.errors import problem_classes
 from demijohn.front.body import LONGEST_PAUSE, SLOW_START
 from demijohn.front.hot import ENOUGH
 from demijohn.front.protocol import LARGEST_HEAD, MANAGEMENT_CONNECTIONS, SLICE
-from demijohn.front.shedding import MOST_BEGUN, TICK
+from demijohn.front.shedding import MOST_BEGUN, SHED_FOR_ONE, TICK
 from demijohn.settings import Settings, variable
 from tests.unit.test_docs import REFERENCE, _shown_defaults
 
@@ -55,7 +55,7 @@ def test_every_limit_that_is_fixed_is_there() -> None:
     assert f"from its {SLOW_START + 1:g}th second" in PAGE
     assert f"counts of {MOST:,} keys" in PAGE
     assert f"looked at {1 / TICK:g} times a second" in PAGE
-    assert f"| {MOST_BEGUN} in each turn" in PAGE
+    assert f"| {MOST_BEGUN} in each turn of the loop, and one for {SHED_FOR_ONE} that" in PAGE
     assert f"| {ENOUGH} under way" in PAGE
 
 
