@@ -46,6 +46,15 @@ def test_a_misspelt_name_stops_the_start(name: str, near: str) -> None:
         ("DEMIJOHN_DATABASE", "a/b"),
         ("DEMIJOHN_DRAIN_DELAY", "nan"),
         ("DEMIJOHN_LOG_FORMAT", "xml"),
+        ("DEMIJOHN_RATE_PER_KEY", "many"),
+        ("DEMIJOHN_RATE_PER_KEY", "-1"),
+        ("DEMIJOHN_RATE_PER_KEY", "1,0"),
+        ("DEMIJOHN_RATE_PER_ADDRESS", "1;2"),
+        ("DEMIJOHN_TRUSTED_PROXIES", "proxy.example"),
+        ("DEMIJOHN_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("DEMIJOHN_TRUSTED_PROXIES", "10.0.0.0/8,"),
+        ("DEMIJOHN_REPLICAS", "0"),
+        ("DEMIJOHN_SHED_AFTER", "-1"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:
