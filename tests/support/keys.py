@@ -13,6 +13,8 @@ from tests.support.api import Answer, Api, Check
 from tests.support.database import Database
 from tests.support.stores import own_store
 
+DEEP_ROWS = '{"meta.team.id":7,"meta.open":true}'
+"""The row filter of the key `deep`."""
 GUESSES_WITHOUT_END = {"DEMIJOHN_RATE_FAILED_AUTH": "0"}
 
 
@@ -71,7 +73,7 @@ def keys_of_every_kind(database: Database, name: str) -> dict[str, str]:
         "eve": new_key("*:admin", rows='{"owner":"eve"}'),
         "ada": new_key("*:admin", rows='{"owner":"ada"}'),
         "bob": new_key("*:admin", rows='{"owner":"bob"}'),
-        "deep": new_key("*:admin", rows='{"meta.team.id":7,"meta.open":true}'),
+        "deep": new_key("*:admin", rows=DEEP_ROWS),
         "all": new_key("*:admin"),
         "revoked": new_key("*:admin"),
         "expired": new_key("*:admin", lifetime=-1),
