@@ -85,7 +85,11 @@ def test_the_driver_reads_the_same(body: bytes) -> None:
     found = attempt(lambda: parse_extended(body), MalformedJson, InvalidDocument, given=body)
     if isinstance(found, Problem) or any(each in body for each in _OURS_ALONE):
         return
-    assert encode(found.fields) == bson.encode(json_util.loads(body, json_options=_DRIVER))
+    try:
+        read = json_util.loads(body, json_options=_DRIVER)
+    except OverflowError:  # a date in no year of UTC, which BSON has
+        return
+    assert encode(found.fields) == bson.encode(read)
 
 
 @fuzz(1500)
