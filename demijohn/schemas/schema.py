@@ -18,6 +18,7 @@ from demijohn.formats.json_faults import MOST_FAULTS, is_deep, pointer_to
 from demijohn.formats.plain_in import parse_value
 from demijohn.schemas.parts import Parts, Place, refusal
 from demijohn.schemas.tales import Tales, weigh_document
+from demijohn.schemas.ways import whole_way
 from demijohn.schemas.work import Cost, count_patterns, weigh
 
 LARGEST = 256 * 1024
@@ -86,12 +87,15 @@ class Schema:
     def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
         """The faults, up to twenty; none where to look for any would take too much."""
         if is_tellable:
-            return tuple(map(_fault, islice(self._validator.iter_errors(document), MOST_FAULTS)))
+            return tuple(
+                _fault(each, document)
+                for each in islice(self._validator.iter_errors(document), MOST_FAULTS)
+            )
         if not self._cost.has_choices:
             try:
                 self._validator.validate(document)
             except jsonschema_rs.ValidationError as error:
-                return (_fault(error),)
+                return (_fault(error, document),)
         return ()
 
 
@@ -141,12 +145,12 @@ def _check_form(value: dict[str, Any], size: int) -> None:
     faults: tuple[Fault, ...] = ()
     if size <= _LONGEST_TO_SEARCH and _measure(value)[0] <= _MOST_TO_SEARCH:
         errors = islice(form.iter_errors(value), MOST_FAULTS)
-        faults = tuple(Fault(pointer_to(each.instance_path), _said(each)) for each in errors)
+        faults = tuple(Fault(_pointer(each, value), _said(each)) for each in errors)
     elif not _has_choices_of_form(value):
         try:
             form.validate(value)
         except jsonschema_rs.ValidationError as error:
-            faults = (Fault(pointer_to(error.instance_path), _said(error)),)
+            faults = (Fault(_pointer(error, value), _said(error)),)
     if not faults:
         raise refusal(_FORM, ())
     raise InvalidSchema(f"It is no JSON Schema: {faults[0].detail}", faults=faults)
@@ -186,8 +190,12 @@ def _compile(value: dict[str, Any], patterns: int) -> jsonschema_rs.Draft202012V
         raise refusal("The schema cannot be compiled.", ()) from error
 
 
-def _fault(error: jsonschema_rs.ValidationError) -> Fault:
-    return Fault(pointer_to(error.instance_path), _said(error), pointer_to(error.schema_path))
+def _fault(error: jsonschema_rs.ValidationError, document: object) -> Fault:
+    return Fault(_pointer(error, document), _said(error), pointer_to(error.schema_path))
+
+
+def _pointer(error: jsonschema_rs.ValidationError, value: object) -> str:
+    return pointer_to(whole_way(value, error.instance_path, lambda: error.instance))
 
 
 def _said(error: jsonschema_rs.ValidationError) -> str:

@@ -16,9 +16,7 @@ from tests.support.fuzz_patches import PLAIN
 from tests.support.fuzz_schemas import SCHEMAS, WHOLE
 from tests.support.fuzz_texts import dumped, spoilt
 
-DOCUMENTS = PLAIN | st.dictionaries(st.sampled_from(["a", "b", "a/b"]), PLAIN, max_size=4)
-NAMED = DOCUMENTS.filter(lambda document: "" not in keywords_in(document))
-"""Those without an empty name, which the engine leaves out of the paths that it tells."""
+DOCUMENTS = PLAIN | st.dictionaries(st.sampled_from(["a", "b", "", "a/b"]), PLAIN, max_size=4)
 _OTHERWISE = frozenset(
     (
         *("format", "pattern", "patternProperties", "$dynamicRef", "$dynamicAnchor", "multipleOf"),
@@ -29,7 +27,7 @@ _OTHERWISE = frozenset(
 
 
 @fuzz(1500)
-@given(spoilt(dumped(SCHEMAS), most=1) | st.binary(max_size=20), NAMED)
+@given(spoilt(dumped(SCHEMAS), most=1) | st.binary(max_size=20), DOCUMENTS)
 def test_schemas(body: bytes, document: Any) -> None:
     """Any bytes are a schema that every document fits or does not, or a refusal."""
     schema = attempt(
@@ -52,6 +50,8 @@ def is_refused(schema: Schema, document: Any) -> bool:
 
 def check_keywords(verdict: Problem | None, schema: Any) -> None:
     """Hold the faults of a document to naming keywords that the schema has."""
+    if "" in keywords_in(schema):
+        return  # the engine leaves empty names out of its paths in a schema
     for fault in verdict.faults if verdict else ():
         assert fault.schema is None or "$ref" in fault.schema or leads_into(schema, fault.schema)
 
