@@ -24,6 +24,7 @@ from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 from demijohn.store.hold import EVERYTHING, Hold
+from demijohn.store.room import Room
 
 FIRST_BATCH = 101
 """Documents of the first batch, MongoDB's own number: few, for the first byte soon."""
@@ -82,11 +83,13 @@ class Reading:
         bounded: Bounded,
         seconds: float,
         hold: Hold = EVERYTHING,
+        room: Room | None = None,
     ) -> None:
         """Take how to find a collection, what goes around each command, and its deadline.
 
-        They see no documents but those of the hold.
+        They see no documents but those of the hold, and share the room for batches.
         """
+        self._room = room or Room()
         self._collection = collection
         self._bounded = bounded
         self._seconds = seconds
@@ -95,7 +98,7 @@ class Reading:
 
     def held_to(self, hold: Hold) -> Reading:
         """The same for what is held to."""
-        return Reading(self._collection, self._bounded, self._seconds, hold)
+        return Reading(self._collection, self._bounded, self._seconds, hold, self._room)
 
     def deadline(self) -> float:
         """When an operation that begins now has to be over, by the monotonic clock, in seconds."""
@@ -106,7 +109,8 @@ class Reading:
 
         `until` is the deadline of several queries together, of those that have a limit. The
         iterator may be advanced by one thread after another, and closing it closes the server's
-        cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded.
+        cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded, and Overloaded where
+        too many large batches are held.
         """
         kind = "find" if query.limit else "scan"
         size = FIRST_OF_LIMITED if query.limit else FIRST_BATCH
@@ -224,7 +228,9 @@ class Reading:
                 raw = cast("bytes", batch)
                 size = _next_size(size, raw)
                 cursor.batch_size(size)
-                yield raw
+                with self._room.holding(len(raw)):
+                    yield raw
+                del batch, raw  # or it would be held while the next one comes
         finally:
             with translated(kind, writes=False):
                 cursor.close()

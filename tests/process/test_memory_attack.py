@@ -52,11 +52,11 @@ def test_the_worst_of_everything_at_once(
     """Each attack is answered or refused as documented, probes are answered, memory is bounded."""
     service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": "attacked"})
     (worker,) = service.workers()
-    _fill(database)
+    _fill(database, 6_000, 4_000)
     assert _put_victim(service) in (200, 201)
     growth = Growth(service.process.pid)
     held = sum(resident(each.pid) for each in service.everything())
-    with _unread(service), _probed(service) as probes:
+    with _unread(service, UNREAD), _probed(service) as probes:
         answered = _all_at_once(service, connections, size)
         kept = resident(worker)
         for _ in range(rounds - 1):
@@ -79,12 +79,32 @@ def test_the_worst_of_everything_at_once(
     assert service.events("defect") == []
 
 
-def _fill(database: Database) -> None:
-    """Documents of 24 MiB, for answers that nobody reads."""
+@pytest.mark.parametrize("clients", [36, pytest.param(128, marks=pytest.mark.soak)])
+def test_large_documents_that_nobody_reads(
+    database: Database, own_service: Starter, clients: int
+) -> None:
+    """A first batch may have 16 MiB: so many are held for those who do not read, others get 503."""
+    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": "attacked"})
+    (worker,) = service.workers()
+    _fill(database, 96, MIB // 4)
+    held = sum(resident(each.pid) for each in service.everything())
+    growth = Growth(service.process.pid)
+    with _unread(service, clients) as statuses:
+        assert _put_victim(service) in (200, 201)
+    taken = growth.bytes()
+    print(f"{dict(statuses)}, {held / MIB:.0f} MiB at rest, {taken / MIB:.0f} more at most")
+    assert set(statuses) == {200, SHED}
+    assert held + taken <= CEILING
+    assert service.workers() == [worker]
+    assert ask(service.port, head("GET", LARGE, LINES)).whole
+
+
+def _fill(database: Database, many: int, size: int) -> None:
+    """Documents of 24 MiB in all, for answers that nobody reads."""
     with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
         kept = client["attacked"]["large"]
         kept.delete_many({})
-        kept.insert_many([{"text": "x" * 4_000} for _ in range(6_000)])
+        kept.insert_many([{"text": "x" * size} for _ in range(many)])
 
 
 def _put_victim(service: Service) -> int:
@@ -130,15 +150,16 @@ def _status(service: Service, attack: Attack, body: bytes) -> int:
 
 
 @contextmanager
-def _unread(service: Service) -> Iterator[None]:
-    """Clients that do not read the largest answer, for the length of the block."""
+def _unread(service: Service, clients: int) -> Iterator[Counter[int]]:
+    """Clients that do not read the largest answer, during the block; what they were answered."""
+    statuses: Counter[int] = Counter()
     with ExitStack() as held:
-        for _ in range(UNREAD):
+        for _ in range(clients):
             connection = held.enter_context(connect(service.port))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
             connection.sendall(head("GET", LARGE, LINES))
-            assert connection.recv(1_000)
-        yield
+            statuses[int(connection.recv(1_000).split()[1])] += 1
+        yield statuses
 
 
 @contextmanager
