@@ -16,10 +16,10 @@ from demijohn.formats.bson_values import encode
 from demijohn.query.rows import Rows, read_rows
 from demijohn.settings import Settings, SettingsError, load, variable
 from tests.support.fuzz import attempt, fuzz
-from tests.support.fuzz_bson import WRAPPED, documents
+from tests.support.fuzz_bson import HEX, WRAPPED, documents
 from tests.support.fuzz_patches import PLAIN
 from tests.support.fuzz_queries import PATHS
-from tests.support.fuzz_texts import dumped, replaced, spoilt
+from tests.support.fuzz_texts import dumped, mostly, replaced, spoilt
 
 NAMES = st.sampled_from([variable(name) for name in Settings.model_fields])
 VALUES = st.one_of(
@@ -83,6 +83,14 @@ def test_env_files(contents: list[bytes]) -> None:
             settings_of({}, file)
 
 
+ROWS = st.dictionaries(
+    PATHS,
+    mostly(
+        st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | st.just({"$oid": HEX}),
+        PLAIN | WRAPPED,
+    ),
+    max_size=3,
+)
 GOOD = {"id": "0123456789abcdef", "digest": "sha256:" + "0" * 64, "scopes": ["a:read"]}
 RECORDS = st.fixed_dictionaries(
     {
@@ -96,7 +104,7 @@ RECORDS = st.fixed_dictionaries(
         ),
     },
     optional={
-        "rows": st.dictionaries(PATHS, PLAIN | WRAPPED, max_size=3),
+        "rows": ROWS,
         "name": st.text(max_size=5) | PLAIN,
         "created": st.datetimes().map(str)
         | st.sampled_from(["2026-01-31T00:00:00Z", "x", 0, None]),
@@ -130,7 +138,7 @@ def test_records_of_keys(record: Any) -> None:
 
 
 @fuzz(1500)
-@given(spoilt(dumped(st.dictionaries(PATHS, PLAIN | WRAPPED, max_size=4)), most=1), documents())
+@given(spoilt(dumped(ROWS), most=1), documents())
 def test_row_filters(body: bytes, document: bytes) -> None:
     """Any bytes are a row filter that says of every document whether it holds, or none."""
     rows = attempt(lambda: read_rows(body), BadParameter)

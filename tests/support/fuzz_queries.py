@@ -8,7 +8,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from tests.support.fuzz_bson import HEX, WRAPPED
-from tests.support.fuzz_texts import Json, Texts, replaced
+from tests.support.fuzz_texts import Json, Texts, mostly, replaced
 from tests.support.queries import STAGE_EXAMPLES, filters
 
 
@@ -28,11 +28,14 @@ def _within(levels: int) -> Any:
     return stages
 
 
-PATHS = st.one_of(
-    st.sampled_from(["a", "b.c", "d.0", "_id", "a.b.c", "é", "A-b", "_id.x", "a b"]),
+_ODD_PATHS = st.one_of(
     st.sampled_from(["", ".", "a.", ".a", "a..b", "$a", "a.$b", "a.$[]", "a.$", "a\0", "x" * 1001]),
     st.text("ab._$-[]0", max_size=6),
     st.integers(95, 105).map(lambda parts: ".".join("a" * parts)),
+)
+PATHS = mostly(
+    st.sampled_from(["a", "b", "b.c", "d.0", "_id", "e.b.c", "é", "A-b", "f", "g.a", "c d"]),
+    _ODD_PATHS,
 )
 WORDS = st.one_of(
     st.sampled_from(["", "1", "-0", "1.0", "true", "null", '"a,b"', '"', '"\\ud800"', HEX, "a,b"]),
