@@ -39,7 +39,8 @@ def test_a_database_that_is_gone(own_database: Database, own_service: Starter) -
         answers = list(clients.map(_timed, asks))
     for answer, seconds in answers:
         assert answer.status == 503, answer.body
-        assert answer.problem() in ("database-unavailable", "outcome-unknown")
+        # Four threads that all wait are too few for twenty clients: some are shed.
+        assert answer.problem() in ("database-unavailable", "outcome-unknown", "overloaded")
         assert seconds < PATIENCE + 0.5  # what two busy cores add
     assert api.get("/livez").status == 200
     assert api.get("/readyz").json() == {"status": "ready", "database": "down"}
