@@ -112,16 +112,15 @@ def licences(distribution: Distribution) -> list[License]:
 
 
 def component(pin: Pin, distribution: Distribution) -> Component:
-    """A Python package. Its sums are of its files on the index, so they stand with that address."""
+    """A Python package. Its sums are of its files, wherever they are fetched from."""
     sums = [HashType(alg=HashAlgorithm.SHA_256, content=each) for each in pin.hashes]
-    place = XsUri(f"https://pypi.org/project/{pin.name}/{pin.version}/")
+    purl = PackageURL("pypi", name=pin.name, version=pin.version)
     files = ExternalReference(
         type=ExternalReferenceType.DISTRIBUTION,
-        url=place,
+        url=XsUri(str(purl)),
         hashes=sums,
         comment="the files that pip accepts",
     )
-    purl = PackageURL("pypi", name=pin.name, version=pin.version)
     return Component(
         name=pin.name,
         version=pin.version,
