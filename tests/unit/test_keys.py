@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demijohn.auth.caller import ANYONE, EVERY, NOBODY, Caller, Level
@@ -237,6 +237,9 @@ JUNK = st.recursive(
 
 
 @given(st.sampled_from(sorted(RIGHT)), JUNK)
+@example("rows", {"o": 2**64})
+@example("rows", {"o": "\ud800"})
+@example("rows", {"o": float("nan")})
 def test_a_record_that_is_no_key_is_refused(member: str, value: object) -> None:
     """Whatever a file or the database says there, nothing but a BadParameter comes of it."""
     key, refused = outcome(from_record, {**RIGHT, member: value})
