@@ -23,7 +23,6 @@ from demijohn.auth.caller import NOBODY, Caller
 from demijohn.auth.keys import Key, Presented, from_record, parse, refusal, to_record
 from demijohn.errors import BadParameter, NotFound, Problem
 from demijohn.formats.batches import split
-from demijohn.formats.bson_values import encode, from_python
 from demijohn.store.documents import Store
 from demijohn.store.reading import Query
 from demijohn.store.watched import Ages, Watched
@@ -205,11 +204,7 @@ def _parse(text: bytes) -> list[Key]:
 def _stored(key: Key) -> bytes:
     # As text: the paths of a row filter may have dots, which is no name of a field's to many.
     record = to_record(key)
-    return encode({"_id": from_python(record.pop("id")), "record": from_python(_text(record))})
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    return orjson.dumps(record).decode()
+    return bson.encode({"_id": record.pop("id"), "record": orjson.dumps(record).decode()})
 
 
 def _read(stored: Mapping[str, Any]) -> dict[str, Key]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from demijohn.cli.client import service_url
-from demijohn.cli.saying import complain, say
+from demijohn.cli.saying import fail, say
 from demijohn.exits import Exit
 from demijohn.settings import SettingsError, load_here
 
@@ -40,7 +40,9 @@ def drill_command() -> None:
     the drill could not be carried out, 3 if the promise was not really put to the test.
     """
     if os.name == "nt":
-        _fail("`demijohn drill` needs Linux, macOS or WSL (Windows Subsystem for Linux).")
+        fail(
+            Exit.FAILED, "`demijohn drill` needs Linux, macOS or WSL (Windows Subsystem for Linux)."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,7 @@ def _carry_out(drill: str, options: Options, act: Callable[[Scene], Report]) -> 
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except DrillError as error:
-        _fail(f"drill {drill}: {error}")
+        fail(Exit.FAILED, f"drill {drill}: {error}")
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
         sys.exit(Exit.INTERRUPTED)
@@ -355,7 +357,7 @@ def _write(drill: str, report: Report, directory: Path) -> None:
         paths = write(report, directory)
     except DrillError as error:
         click.echo()
-        _fail(f"drill {drill}: {error}")
+        fail(Exit.FAILED, f"drill {drill}: {error}")
     say(f"{paths[0]} has it all.")
 
 
@@ -368,8 +370,3 @@ _PHRASES = {
 
 def _new_name() -> str:
     return uuid.uuid4().hex[:12]
-
-
-def _fail(message: str) -> NoReturn:
-    complain(f"Error: {message}")
-    sys.exit(Exit.FAILED)

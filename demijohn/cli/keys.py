@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 import orjson
 
+from demijohn.cli.saying import fail
 from demijohn.errors import BadParameter, NotFound, Problem
 from demijohn.exits import Exit
 from demijohn.settings import Settings, SettingsError, load_here
@@ -206,19 +207,13 @@ def _told() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        _fail(Exit.USAGE, *error.messages)
+        fail(Exit.USAGE, *error.messages)
     except BadParameter as problem:
-        _fail(Exit.USAGE, problem.detail)
+        fail(Exit.USAGE, problem.detail)
     except Problem as problem:
-        _fail(Exit.FAILED, problem.detail)
+        fail(Exit.FAILED, problem.detail)
     except OSError as error:
-        _fail(Exit.FAILED, f"{error.filename}: {error.strerror}")
-
-
-def _fail(code: Exit, *messages: str) -> NoReturn:
-    for message in messages:
-        click.echo(f"Error: {message}", err=True)
-    sys.exit(code)
+        fail(Exit.FAILED, f"{error.filename}: {error.strerror}")
 
 
 def _shown(key: Key) -> dict[str, object]:

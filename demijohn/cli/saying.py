@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 import click
 
@@ -25,6 +27,13 @@ def say(text: str, *, ends: str = "\n") -> None:
 def complain(text: str) -> None:
     """Print to standard error what is not a result."""
     click.echo(plain(text), err=True)
+
+
+def fail(code: int, *messages: str) -> NoReturn:
+    """Say what went wrong, and end the command."""
+    for message in messages:
+        complain(f"Error: {message}")
+    sys.exit(code)
 
 
 def shown(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from demijohn.cli.saying import complain
+from demijohn.cli.saying import fail
 from demijohn.exits import Exit
 from demijohn.settings import SettingsError, load_here
 
@@ -44,7 +44,7 @@ def serve_command(**options: object) -> NoReturn:
     Each option stands above its environment variable, given in brackets with the default.
     """
     if os.name == "nt":
-        _fail(
+        fail(
             Exit.USAGE, "`demijohn serve` needs Linux, macOS or WSL (Windows Subsystem for Linux)."
         )
     # Not above: the launcher needs modules that Windows does not have.
@@ -54,13 +54,7 @@ def serve_command(**options: object) -> NoReturn:
     try:
         code = serve(load_here(**options))
     except SettingsError as error:
-        _fail(Exit.USAGE, *error.messages)
+        fail(Exit.USAGE, *error.messages)
     except LaunchError as error:
-        _fail(error.code, *filter(None, [error.message]))
-    sys.exit(code)
-
-
-def _fail(code: int, *messages: str) -> NoReturn:
-    for message in messages:
-        complain(f"Error: {message}")
+        fail(error.code, *filter(None, [error.message]))
     sys.exit(code)

@@ -62,7 +62,7 @@ class Bulk:
         changed), WriteConflict, DatabaseUnavailable.
         """
         self._hold.check_update(collection, update)
-        each = {"q": self._narrowed(collection, where), "u": update, "multi": True}
+        each = {"q": self._hold.filter(collection, where), "u": update, "multi": True}
         command = {"update": collection, "updates": [each]}
 
         def write(session: ClientSession | None) -> RawBSONDocument:
@@ -78,7 +78,7 @@ class Bulk:
         Raises InvalidFilter, OutcomeUnknown (some may have been deleted), WriteConflict,
         DatabaseUnavailable.
         """
-        each = {"q": self._narrowed(collection, where), "limit": 0}
+        each = {"q": self._hold.filter(collection, where), "limit": 0}
         command = {"delete": collection, "deletes": [each]}
 
         def write(session: ClientSession | None) -> RawBSONDocument:
@@ -87,9 +87,6 @@ class Bulk:
 
         deleted: int = self._carry_out(write)["n"]
         return deleted
-
-    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
-        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def _carry_out(self, write: _Write) -> RawBSONDocument:
         transact = self._transact()

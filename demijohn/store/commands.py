@@ -126,7 +126,7 @@ class Commands:
         """The document, None where there is none. Raises DatabaseUnavailable, DeadlineExceeded."""
         with self._bounded("find", writes=False):
             found = self._collection(collection).find_one(
-                self._narrowed(collection, where), session=self.session
+                self._hold.filter(collection, where), session=self.session
             )
         return None if found is None else bytes(found.raw)
 
@@ -138,7 +138,7 @@ class Commands:
         where = bson.encode({"_id": {"$in": [ObjectId(each) for each in ids]}})
         with self._bounded("findMany", writes=False):
             asked = self._collection(collection).find_raw_batches(
-                self._narrowed(collection, where), session=self.session
+                self._hold.filter(collection, where), session=self.session
             )
             with closing(asked) as cursor:
                 batch = cast("bytes", next(cursor, b""))
@@ -209,7 +209,7 @@ class Commands:
         self._hold.check(collection, document)
         with self._bounded("replace", writes=self._writes), told(untaken):
             done = self._collection(collection).replace_one(
-                self._narrowed(collection, where), Stored(document), session=self.session
+                self._hold.filter(collection, where), Stored(document), session=self.session
             )
         _require(done.matched_count)
 
@@ -223,7 +223,7 @@ class Commands:
         # Not by findAndModify: SecantusDB looks through the whole collection for it.
         with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             done = self._collection(collection).update_one(
-                self._narrowed(collection, where), update, session=self.session
+                self._hold.filter(collection, where), update, session=self.session
             )
         _require(done.matched_count)
         after = self.find(collection, where)
@@ -236,7 +236,7 @@ class Commands:
         self._hold.check_update(collection, update)
         with self._bounded("modify", writes=self._writes), told(unfit_update, untaken):
             after = self._collection(collection).find_one_and_update(
-                self._narrowed(collection, where), update, return_document=ReturnDocument.AFTER
+                self._hold.filter(collection, where), update, return_document=ReturnDocument.AFTER
             )
         if after is None:
             raise changed()
@@ -250,12 +250,9 @@ class Commands:
         """Delete the document, if there is one; how many there were. Raises as `insert` does."""
         with self._bounded("remove", writes=self._writes):
             done = self._collection(collection).delete_one(
-                self._narrowed(collection, where), session=self.session
+                self._hold.filter(collection, where), session=self.session
             )
         return done.deleted_count
-
-    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
-        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def expire(self, collection: str, field: str, seconds: int) -> None:
         """Have documents deleted so long after the date in `field` (a TTL index), if not yet so."""

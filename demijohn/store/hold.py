@@ -59,6 +59,10 @@ class Hold:
         both: list[Node] = [Value(DOCUMENT, rows.bson), Value(DOCUMENT, rows.guarded(where))]
         return encode({"$and": both})
 
+    def filter(self, collection: str, where: bytes) -> RawBSONDocument:
+        """The same, for the driver."""
+        return RawBSONDocument(self.narrowed(collection, where))
+
     def stages(self, collection: str, pipeline: Sequence[bytes]) -> list[bytes]:
         """The pipeline, of the documents that may be seen."""
         rows = self.of(collection)

@@ -120,7 +120,7 @@ class Reading:
         """How many documents a filter meets. Raises as `find` does."""
         with self._asking("count", InvalidFilter):
             return self._collection(collection).count_documents(
-                self._narrowed(collection, where), maxTimeMS=self._milliseconds
+                self._hold.filter(collection, where), maxTimeMS=self._milliseconds
             )
 
     def estimate(self, collection: str) -> int:
@@ -143,7 +143,7 @@ class Reading:
         command = {
             "distinct": collection,
             "key": path,
-            "query": self._narrowed(collection, where),
+            "query": self._hold.filter(collection, where),
             "maxTimeMS": self._milliseconds,
         }
         answer = self._command("distinct", collection, command)
@@ -167,7 +167,7 @@ class Reading:
         """How the database answers a query, with what it examined (MongoDB manual, "explain")."""
         command: dict[str, Any] = {
             "find": query.collection,
-            "filter": self._narrowed(query.collection, query.filter),
+            "filter": self._hold.filter(query.collection, query.filter),
             "limit": query.limit,
         }
         if query.sort:
@@ -194,9 +194,6 @@ class Reading:
             batch_size=size,
             max_time_ms=self._left(until) if query.limit else None,
         )
-
-    def _narrowed(self, collection: str, where: bytes) -> RawBSONDocument:
-        return RawBSONDocument(self._hold.narrowed(collection, where))
 
     def _left(self, until: float | None) -> int:
         if until is None:
