@@ -98,7 +98,9 @@ def test_answers_that_nobody_reads_are_bounded() -> None:
     """Past the bound who asks for a large one gets 503, who asks for a small one an answer."""
     with tiny("sized", max_bodies=20 * MIB, stall_timeout=6) as server, ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(_open(server.port, LARGE))
+            unread = stack.enter_context(_open(server.port, LARGE))
+            # Else the answer to whoever asks next may be there first, and this one be refused.
+            assert unread.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
         wait_until(lambda: ask(server.port, LARGE).status == 503, "two are held")
         assert ask(server.port, SMALL).status == 200
         # Whoever reads nothing is cut off, and there is room again.
