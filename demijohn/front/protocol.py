@@ -321,19 +321,26 @@ class Connection(HttpToolsProtocol):
 
         Whoever does not read is not written to without end.
         """
-        parser = self.parser
-        goes_on = parser.should_keep_alive() and not parser.should_upgrade()
-        goes_on = goes_on and self.bounds.shedding.keeps_connections
+        method = self.parser.get_method()
         is_turn = not self._unanswered and not self.flow.write_paused
-        if not goes_on or not is_turn or not is_brief(parser.get_method(), self.headers):
+        if not self._goes_on() or not is_turn or not is_brief(method, self.headers):
             return False
         self._is_skipping = True
-        self.transport.write(self.bounds.shed())
+        self.transport.write(self.bounds.shed(method, self.headers))
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
         return True
+
+    def _goes_on(self) -> bool:
+        """Whether the connection is to go on behind an answer, and none has to say that it ends."""
+        parser = self.parser
+        if not parser.should_keep_alive() or parser.should_upgrade():
+            return False
+        if not self.bounds.shedding.keeps_connections or parser.get_http_version() == OLD:
+            return False
+        return not self.bounds.max_age or self.age() <= self.bounds.max_age
 
     # Endings
 

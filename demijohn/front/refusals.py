@@ -1,78 +1,140 @@
-"""Connections refused before there is a request: counted, told why, logged now and then."""
+"""What is refused before the shell has seen it: counted, told why, logged now and then.
+
+These answers come in floods, so all of each but its ids is made beforehand.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from http import HTTPStatus
 
 import structlog
 
-from demijohn.edge.context import Admission
-from demijohn.edge.entrance import Entrance
-from demijohn.edge.reply import problem_reply
+from demijohn.edge.context import Context
+from demijohn.edge.entrance import NO_ROUTE, Entrance, Later
+from demijohn.edge.reply import Reply, problem_reply
 from demijohn.errors import Overloaded
 from demijohn.front.bounds import BUSY, LONG_HEAD, NOT_HTTP
-from demijohn.telemetry.metrics import Metrics
+from demijohn.front.heads import Headers
+from demijohn.telemetry import trace
+from demijohn.telemetry.metrics import METHODS, Metrics
 
-_CLOSED = "Connection: close"
-_TOO_MUCH = "More is asked of this process than it can do in time."
 QUIET = 10.0
 """Seconds between two lines of the log: refusals come in floods."""
-_PLAIN = {
-    NOT_HTTP: ("400 Bad Request", b"Not HTTP."),
-    LONG_HEAD: ("431 Request Header Fields Too Large", b"The head is too large."),
-}
+_CLOSED = ("Connection", "close")
+_PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
+_AT_ONCE = 0.0
+"""Seconds that a shed request takes: some millionths."""
+_ID = "%(id)s"
+_MARKED = Context(
+    "GET", "", None, trace.Trace(_ID, "%(trace)s", "%(span)s", None, "%(flags)s"), 0.0
+)
 
 
 class Refusals:
     """One worker's refusals."""
 
-    def __init__(self, entrance: Entrance, metrics: Metrics) -> None:
-        """Take what gives an answer its id, and where to count."""
-        self._entrance = entrance
+    def __init__(self, entrance: Entrance, metrics: Metrics, later: Later) -> None:
+        """Take what every answer carries, where to count, and what has a turn end with a call."""
         self._metrics = metrics
-        self._since = 0
-        self._quiet_until = 0.0
-        self._shed = 0
-        self._shed_answer = b""
-        self._shed_until = 0.0
+        self._later = later
+        busy = problem_reply(Overloaded("Too many connections are open."), _MARKED)
+        self._refused = {
+            BUSY: _Prepared(entrance, busy, _CLOSED),
+            NOT_HTTP: _Prepared(entrance, Reply(400, _PLAIN, b"Not HTTP."), _CLOSED),
+            LONG_HEAD: _Prepared(entrance, Reply(431, _PLAIN, b"The head is too large."), _CLOSED),
+        }
+        overload = Overloaded("More is asked of this process than it can do in time.")
+        self._overloaded = _Prepared(entrance, problem_reply(overload, _MARKED))
+        self._shed: Counter[bytes] = Counter()
+        self._refusals_told = _NowAndThen("connections refused")
+        self._shed_told = _NowAndThen("requests shed")
 
     def refuse(self, reason: str) -> bytes:
-        """Count a refusal; the whole HTTP response for it."""
+        """Count a connection that is refused; the whole HTTP response for it.
+
+        There is no request that could say an id of its own, or be counted as one.
+        """
         self._metrics.refused.labels(reason).inc()
+        answer = self._refused[reason]
+        if answer.problem is not None:
+            self._metrics.problems.labels(answer.problem).inc()
+        ids = trace.begin(None, None)
+        self._refusals_told.note(reason=reason, request_id=ids.request_id)
+        return answer.to(ids)
+
+    def shed(self, method: bytes, headers: Headers) -> bytes:
+        """Count a request that is shed; the whole HTTP response for it, its connection goes on.
+
+        It has the ids that any answer to these headers has. Only the log says nothing of most.
+        """
+        if not self._shed:
+            self._later(self._count)
+        self._shed[method] += 1
+        given = dict(headers)
+        id_, parent = given.get(b"x-request-id"), given.get(b"traceparent")
+        ids = trace.begin(
+            None if id_ is None else id_.decode("latin-1"),
+            None if parent is None else parent.decode("latin-1"),
+        )
+        self._shed_told.note(request_id=ids.request_id)
+        return self._overloaded.to(ids)
+
+    def _count(self) -> None:
+        """Count those that were shed in this turn as all answers are, for a third of what it costs.
+
+        Of the latencies each is one: a histogram takes no more at one time.
+        """
+        shed, self._shed = self._shed, Counter()
+        for name, times in shed.items():
+            known = name.decode("latin-1")
+            method = known if known in METHODS else "OTHER"
+            self._metrics.requests.labels(NO_ROUTE, method, "503").inc(times)
+            seconds = self._metrics.seconds.labels(NO_ROUTE, method)
+            for _ in range(times):
+                seconds.observe(_AT_ONCE)
+        self._metrics.problems.labels(Overloaded.code).inc(shed.total())
+
+
+class _Prepared:
+    """An answer, whole but for its ids."""
+
+    def __init__(self, entrance: Entrance, reply: Reply, *more: tuple[str, str]) -> None:
+        """Take the answer to a marked request, and headers that it has beside the common ones."""
+        self.problem = reply.problem
+        body = reply.body.decode()
+        self._marks = body.count(_ID)
+        self._size = len(body) - self._marks * len(_ID)
+        headers = [*reply.headers, *entrance.headers(_MARKED), *more]
+        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        self._text = "\r\n".join([*lines, "Content-Length: %(size)d", "", body])
+
+    def to(self, ids: trace.Trace) -> bytes:
+        """The answer to a request with these ids."""
+        values = {
+            "id": ids.request_id,
+            "trace": ids.trace_id,
+            "span": ids.span_id,
+            "flags": ids.flags,
+            "size": self._size + self._marks * len(ids.request_id),
+        }
+        return (self._text % values).encode()
+
+
+class _NowAndThen:
+    """A line of the log for all that happens in `QUIET` seconds, of which it shows one."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._since = 0
+        self._quiet_until = 0.0
+
+    def note(self, **fields: str) -> None:
+        """Once more."""
         self._since += 1
         now = time.monotonic()
         if now >= self._quiet_until:
-            structlog.get_logger().warning("connections refused", reason=reason, count=self._since)
+            structlog.get_logger().warning(self._event, count=self._since, **fields)
             self._since, self._quiet_until = 0, now + QUIET
-        if reason != BUSY:
-            return _response(*_PLAIN[reason], _CLOSED)
-        return self._overloaded("Too many connections are open.", _CLOSED)[1]
-
-    def shed(self) -> bytes:
-        """Count a request that is shed; the whole HTTP response for it, its connection goes on.
-
-        It is the same for a while, with the id of the log's line: a refusal of which each had its
-        own would cost several times as much, and be one of tens of thousands.
-        """
-        self._shed += 1
-        now = time.monotonic()
-        if now >= self._shed_until:
-            id_, self._shed_answer = self._overloaded(_TOO_MUCH)
-            structlog.get_logger().warning("requests shed", count=self._shed, request_id=id_)
-            self._shed, self._shed_until = 0, now + QUIET
-        return self._shed_answer
-
-    def _overloaded(self, detail: str, *lines: str) -> tuple[str, bytes]:
-        """The id of an answer, and the answer."""
-        nobody = Admission(None, None, None, None, None, None)
-        context = self._entrance.context("GET", "", nobody)
-        reply = problem_reply(Overloaded(detail), context)
-        headers = [*reply.headers, *self._entrance.headers(context)]
-        told = [f"{name}: {value}" for name, value in headers]
-        answer = _response("503 Service Unavailable", reply.body, *told, *lines)
-        return context.trace.request_id, answer
-
-
-def _response(status: str, body: bytes, *lines: str) -> bytes:
-    ending = [f"Content-Length: {len(body)}", "", ""]
-    return "\r\n".join([f"HTTP/1.1 {status}", *lines, *ending]).encode() + body

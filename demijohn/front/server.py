@@ -196,11 +196,13 @@ class Server(uvicorn.Server):
 
 def _config(parts: Parts, shell: Shell, management_port: int | None) -> uvicorn.Config:
     settings = parts.settings
-    refusals = Refusals(parts.entrance, parts.metrics)
+    later = asyncio.get_running_loop().call_soon
+    refusals = Refusals(parts.entrance, parts.metrics, later)
     bounds = Bounds(
         head_timeout=settings.head_timeout,
         stall_timeout=settings.stall_timeout,
         management_port=management_port,
+        max_age=settings.connection_max_age,
         max_connections=room_for(settings.max_connections),
         max_body=int(settings.max_body),
         refuse=refusals.refuse,

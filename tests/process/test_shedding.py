@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +16,7 @@ import pytest
 from tests.process.test_server import tiny
 from tests.support.open_loop import LOST, closed
 from tests.support.processes import wait_until
-from tests.support.raw_http import ask, connect, head, read_answer
+from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
 
 SOON = {"shed_after": "0.2", "log_level": "error"}
 SLOW = head("GET", "/?0.02")
@@ -42,9 +45,14 @@ def crowd(port: int, request: bytes, seconds: float) -> Iterator[list[Counter[in
 
 def shed(port: int) -> dict[str, float]:
     """What the metrics say was shed, by reason."""
+    return {name.split('"')[1]: value for name, value in series(port, "shed_total")}
+
+
+def series(port: int, name: str, *labels: str) -> list[tuple[str, float]]:
+    """The time series of a metric that have these labels, each with its value."""
     lines = ask(port, head("GET", "/metrics")).body.decode().splitlines()
-    pairs = [line.rpartition(" ") for line in lines if line.startswith("demijohn_shed_total{")]
-    return {name.split('"')[1]: float(value) for name, _, value in pairs}
+    pairs = [line.rpartition(" ") for line in lines if line.startswith(f"demijohn_{name}{{")]
+    return [(of, float(value)) for of, _, value in pairs if all(each in of for each in labels)]
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])
@@ -67,10 +75,38 @@ def test_a_loop_with_too_much_to_do() -> None:
             wait_until(lambda: shed(server.port)["loop"] > 0, "some are shed")
             answers = [_refused(server.port, each) for each in (b"", BODY)]
             assert ask(server.port, head("GET", "/livez")).status == 200
-        assert all(answers)
+        assert len({each.headers["x-request-id"] for each in answers}) == len(answers)
         assert set(ended[0]) == {403, 503}
         assert LOST not in ended[0]
+        _check_counted(server.port, ended[0][503], len(answers))
         wait_until(lambda: ask(server.port, SLOW).status == 200, "it serves on")
+
+
+@pytest.mark.parametrize("is_draining", [True, False], ids=["drain", "old"])
+def test_a_shed_answer_says_that_its_connection_ends(*, is_draining: bool) -> None:
+    """Once it drains, and of a connection that is too old or of HTTP/1.0: it says so, and it ends.
+
+    Or clients would stay, and be refused again and again, where others have room for them.
+    """
+    kept = head("GET", "/", "Connection: keep-alive")
+    age, other = (0, kept) if is_draining else (2, kept.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    with tiny("busy", connection_max_age=age, **SOON) as server, ExitStack() as stack:
+        asked = [(stack.enter_context(connect(server.port)), kept) for _ in range(MANY // 2)]
+        time.sleep(age)
+        asked += [(stack.enter_context(connect(server.port)), other) for _ in range(MANY // 2)]
+        with crowd(server.port, NO_HOST, 1):
+            wait_until(lambda: shed(server.port)["loop"] > 0, "some are shed")
+            if is_draining:
+                server.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: _is_unready(server.port), "it drains")
+            for connection, request in asked:
+                connection.sendall(request)
+            answers = [read_answer(each) for each, _ in asked]
+            assert {each.headers.get("connection") for each in answers} == {"close"}
+            assert all(each.recv(1) == b"" for each, _ in asked)
+        refused = [each for each in answers if each.status == 503]
+        assert refused
+        assert len({each.headers["x-request-id"] for each in refused}) == len(refused)
 
 
 def test_whoever_connects_behind_others_does_not_wait_for_a_turn_each() -> None:
@@ -81,20 +117,45 @@ def test_whoever_connects_behind_others_does_not_wait_for_a_turn_each() -> None:
         assert ask(server.port, head("GET", "/livez")).status == 200
 
 
-def _refused(port: int, body: bytes) -> bool:
-    """Whether a client is refused in time, and what it is told then is right."""
-    request = head("POST", "/?0", f"Content-Length: {len(body)}") + body
+def _refused(port: int, body: bytes) -> RawAnswer:
+    """What a client is told that is refused, which happens in time, and is right."""
+    own = f"of-mine/{len(body)}"
+    trace = f"{len(body) + 1:032x}"
+    named = (f"X-Request-Id: {own}", f"traceparent: 00-{trace}-{1:016x}-01")
+    request = head("POST", "/?0", f"Content-Length: {len(body)}", *named) + body
     with connect(port) as connection:
         for _ in range(1_000):
             connection.sendall(request)
             answer = read_answer(connection)
+            assert answer.headers["x-request-id"] == own
+            assert answer.headers["traceresponse"].startswith(f"00-{trace}-")
             if answer.status == 503:
-                problem = json.loads(answer.body)
-                assert problem["code"] == "overloaded"
-                assert problem["request_id"] == answer.headers["x-request-id"]
-                assert int(answer.headers["retry-after"]) > 0
-                assert "connection" not in answer.headers
-                connection.sendall(head("GET", "/livez"))
-                assert read_answer(connection).status == 200
-                return True
-    return False
+                break
+        _check_refusal(connection, answer)
+        return answer
+
+
+def _check_refusal(connection: socket.socket, answer: RawAnswer) -> None:
+    """It says what it has to, and its connection goes on."""
+    problem = json.loads(answer.body)
+    assert problem["code"] == "overloaded"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert "connection" not in answer.headers
+    connection.sendall(head("GET", "/livez"))
+    assert read_answer(connection).status == 200
+
+
+def _check_counted(port: int, refused: int, posted: int) -> None:
+    """All that were refused stand among the answers, each under its method."""
+    of_none = 'route="none"'
+    for method, times in (("GET", refused), ("POST", posted)):
+        labels = of_none, f'method="{method}"', 'status="503"'
+        assert [value for _, value in series(port, "requests_total", *labels)] == [times]
+    assert series(port, "problems_total", "overloaded")[0][1] == refused + posted
+    timed = sum(value for _, value in series(port, "request_seconds_count", of_none))
+    assert timed == sum(value for _, value in series(port, "requests_total", of_none))
+
+
+def _is_unready(port: int) -> bool:
+    return ask(port, head("GET", "/readyz")).status == 503
