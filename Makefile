@@ -38,10 +38,11 @@ format: dev ## Let ruff put the code in order
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format --quiet
 
-# They wait for processes more than they compute, so two at a time. Each has a database and
-# services of its own; tests of processes share those of their file besides, so there files go whole.
+# They wait for processes far more than they compute, so several at a time. Each has a database and
+# services of its own; tests of processes share those of their file besides, so there files go whole,
+# in the order of tests/process/conftest.py.
 contract: AT_ONCE := -n 2 --dist worksteal
-process: AT_ONCE := -n 2 --dist loadfile
+process: AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 
 unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	@[ $@ = unit ] || [ -x $(BIN)/secantusd-py ] || { echo "The $@ tests start the embedded" \
