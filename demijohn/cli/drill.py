@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from demijohn.cli.client import service_url
+from demijohn.cli.client import service_key, service_url
 from demijohn.cli.saying import fail, say
 from demijohn.exits import Exit
 from demijohn.settings import SettingsError, load_here
@@ -200,6 +200,7 @@ def data_command(*, options: Options) -> None:
 @click.option("--streams", is_flag=True, help="Insert 8 MiB of ballast, keep streams open.")
 @click.option("--burst", is_flag=True, help="Begin with 1000 requests by 10 clients.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="When to end by itself.")
+@click.option("--key-pipe", type=click.Path(path_type=Path), hidden=True)
 def load_command(  # noqa: PLR0913 (one parameter an option: click's calling convention)
     *,
     url: str | None,
@@ -210,6 +211,7 @@ def load_command(  # noqa: PLR0913 (one parameter an option: click's calling con
     streams: bool,
     burst: bool,
     seconds: float | None,
+    key_pipe: Path | None,
 ) -> None:
     """Make the load of a drill, and nothing else: what the drills start, here or as a Job.
 
@@ -228,8 +230,9 @@ def load_command(  # noqa: PLR0913 (one parameter an option: click's calling con
         has_streams=streams,
         has_burst=burst,
         seconds=seconds,
+        key=service_key(),
     )
-    sys.exit(Exit.OK if child.run(plan, sys.stdout.buffer) else Exit.FAILED)
+    sys.exit(Exit.OK if child.run(plan, sys.stdout.buffer, key_pipe) else Exit.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,14 +299,14 @@ def _rollout(scene: Scene, load: LoadOptions, times: int) -> Report:
 
 
 def _data(scene: Scene) -> Report:
-    from demijohn.drill.data import drill_data  # noqa: PLC0415
+    from demijohn.drill.data import Service, drill_data  # noqa: PLC0415
     from demijohn.drill.report import Report  # noqa: PLC0415
 
-    url = service_url(scene.options.url)
+    service = Service(service_url(scene.options.url), service_key())
     keeps = scene.options.keep
-    compared = drill_data(scene.kubectl, load_here(), url, scene.name, keeps=keeps)
+    compared = drill_data(scene.kubectl, load_here(), service, scene.name, keeps=keeps)
     steps = tuple(compared.steps)
-    return Report("data", scene.name, url, scene.began, compared.verdict, steps=steps)
+    return Report("data", scene.name, service.url, scene.began, compared.verdict, steps=steps)
 
 
 def _prepared(scene: Scene, load: LoadOptions, longest: float) -> tuple[Setup, Plan]:
@@ -316,7 +319,7 @@ def _prepared(scene: Scene, load: LoadOptions, longest: float) -> tuple[Setup, P
 
     options, kubectl = scene.options, scene.kubectl
     given = job.URL if load.in_cluster and options.url is None else options.url
-    url, settings = service_url(given), load_here()
+    url, key, settings = service_url(given), service_key(), load_here()
     deployment = read_deployment(kubectl)
     image = load.image or deployment.image
     inside = InCluster(kubectl, image, longest + SLACK) if load.in_cluster else None
@@ -329,6 +332,7 @@ def _prepared(scene: Scene, load: LoadOptions, longest: float) -> tuple[Setup, P
         lowest=min(LOWEST, load.rate),
         has_streams=not load.has_hpa,
         has_burst=load.has_hpa,
+        key=key,
     )
 
 

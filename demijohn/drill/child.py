@@ -7,7 +7,10 @@ with the result. It is the same process here and in a Job.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 import uvloop
@@ -17,9 +20,29 @@ from demijohn.drill.load import Load, Plan
 from demijohn.drill.outcomes import Line
 
 
-def run(plan: Plan, out: BinaryIO) -> bool:
-    """Carry the plan out; False where it could not be, which the last line says."""
+def _key_from(pipe: Path) -> str:
+    """The key that somebody writes into a named pipe, which is made here and gone afterwards.
+
+    It waits for as long as that takes. Raises DrillError.
+    """
     try:
+        os.mkfifo(pipe, 0o600)
+        try:
+            return pipe.read_text(encoding="ascii").strip()
+        finally:
+            pipe.unlink()
+    except (OSError, UnicodeDecodeError):
+        raise DrillError(f"{pipe}: no key can be read there.") from None
+
+
+def run(plan: Plan, out: BinaryIO, key_pipe: Path | None = None) -> bool:
+    """Carry the plan out; False where it could not be, which the last line says.
+
+    With a pipe, the key comes from there.
+    """
+    try:
+        if key_pipe is not None:
+            plan = replace(plan, key=_key_from(key_pipe))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(plan, out))
     except DrillError as error:

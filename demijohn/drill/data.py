@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from demijohn.drill import database
+from demijohn.drill import access, database
 from demijohn.drill.errors import DrillError
 from demijohn.drill.http import Connection, Target
 from demijohn.drill.kubectl import Kubectl
@@ -57,15 +57,23 @@ def samples(run: str) -> list[dict[str, Any]]:
     return [{MARKER: run, "number": at, **each} for at, each in enumerate(_SAMPLES)]
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the documents go."""
+
+    url: str
+    key: str | None = field(default=None, repr=False)
+
+
 def drill_data(
-    kubectl: Kubectl, settings: Settings, url: str, run: str, *, keeps: bool = False
+    kubectl: Kubectl, settings: Settings, service: Service, run: str, *, keeps: bool = False
 ) -> Compared:
     """POST, GET, and read in the database; raises DrillError where that can't be carried out."""
     documents = samples(run)
     with database.opened(kubectl, settings) as markers:
         markers.check()
         try:
-            steps = asyncio.run(_through_service(url, documents, run))
+            steps = asyncio.run(_through_service(service, documents, run))
             stored = markers.documents(run)
             steps.append(_compared("the database, read by the drill's own user", documents, stored))
         finally:
@@ -76,29 +84,26 @@ def drill_data(
     return Compared(steps)
 
 
-async def _through_service(url: str, documents: list[dict[str, Any]], run: str) -> list[Step]:
+async def _through_service(
+    service: Service, documents: list[dict[str, Any]], run: str
+) -> list[Step]:
+    url = service.url
     try:
-        target = await Target.resolve(url)
+        target = await Target.resolve(url, service.key)
     except OSError as error:
         raise DrillError(f"{url}: {error.strerror or error}.") from None
-    steps = [await _post(target, each) for each in documents]
-    return [*steps, await _get(target, documents, run)]
+    steps = [await _post(target, url, each) for each in documents]
+    return [*steps, await _get(target, url, documents, run)]
 
 
-async def _post(target: Target, document: dict[str, Any]) -> Step:
+async def _post(target: Target, url: str, document: dict[str, Any]) -> Step:
     what = f"POST /data, document {document['number']}"
-    request = target.request("POST", "/data", orjson.dumps(document), close=True)
-    connection = Connection()
-    failure = await connection.open(target)
-    if failure is not None:
-        return Step(what, failure.value, holds=False)
-    answer = await connection.exchange(request)
-    connection.close()
+    answer = await access.post(target, url, orjson.dumps(document))
     failure = answer.expecting(HTTPStatus.CREATED)
     return Step(what, failure.value if failure else str(answer.status), failure is None)
 
 
-async def _get(target: Target, documents: list[dict[str, Any]], run: str) -> Step:
+async def _get(target: Target, url: str, documents: list[dict[str, Any]], run: str) -> Step:
     """Read the whole collection, keeping this run's documents only."""
     splitter, seen = RecordSplitter(_LARGEST), list[dict[str, Any]]()
     mark = run.encode()
@@ -112,6 +117,7 @@ async def _get(target: Target, documents: list[dict[str, Any]], run: str) -> Ste
     if failure is None:
         answer = await connection.exchange(target.request("GET", "/data", close=True))
         connection.close()
+        access.check_answer(target, url, answer)
         failure = answer.expecting(HTTPStatus.OK)
     if failure is not None:
         return Step(what, failure.value, holds=False)

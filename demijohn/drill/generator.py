@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from demijohn.drill.errors import DrillError
 from demijohn.drill.kubectl import Kubectl
 from demijohn.drill.load import Plan
 from demijohn.drill.outcomes import Burst, Line, Result, Second
+from demijohn.settings import variable
 
 _PATIENCE_AT_START = 120.0
 _PATIENCE_AT_END = 60.0
@@ -46,6 +48,10 @@ class InCluster:
     """Seconds after which the cluster ends it in any case."""
 
 
+class LoadOver(Exception):
+    """The load has ended by itself, and has given its result."""
+
+
 class Generator:
     """Reads a generator's lines as they come. Usable from several threads."""
 
@@ -67,7 +73,7 @@ class Generator:
         self._steer = steer
         self._again = again
         self._breaks = 0
-        self._is_over = False
+        self._error: str | None = None
         self._origin: float | None = None
         self._follow(process)
 
@@ -79,6 +85,11 @@ class Generator:
         ]
         for reader in self._readers:
             reader.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has given its result, told to or not."""
+        return self._result is not None
 
     def clock(self) -> float:
         """Seconds since the load began, by its own count; 0 before that."""
@@ -94,11 +105,13 @@ class Generator:
             time.sleep(_POLL)
 
     def check(self) -> None:
-        """Raise DrillError if it has ended without being told to."""
+        """Raise DrillError if it has ended without a result, LoadOver if with one."""
         if self._process.poll() is not None and self._result is None:
             self._join()
             if self._result is None and not self._follow_again():
-                raise DrillError(self._why())
+                raise self._fault()
+        if self.is_over:
+            raise LoadOver
 
     def step_up(self) -> None:
         """Have it raise the rate by a step."""
@@ -116,7 +129,7 @@ class Generator:
             self._end(_PATIENCE_AT_END)
             is_late = time.monotonic() > deadline
             if self._result is None and (is_late or not self._follow_again()):
-                raise DrillError(self._why())
+                raise self._fault()
         return self._result
 
     def kill(self, patience: float = 0) -> None:
@@ -141,7 +154,7 @@ class Generator:
 
     def _follow_again(self) -> bool:
         """Whether there was reason to go on reading lines that broke off, and it was done."""
-        if self._again is None or self._is_over or self._breaks >= _BREAKS:
+        if self._again is None or self._error is not None or self._breaks >= _BREAKS:
             return False
         self._breaks += 1
         time.sleep(_BREATH)
@@ -172,9 +185,7 @@ class Generator:
             self.seconds.append(line.second)
         self.burst = line.burst or self.burst
         self._result = line.result or self._result
-        if line.error is not None:
-            self._is_over = True
-            self._said.append(line.error)
+        self._error = line.error or self._error
 
     def _is_new(self, second: Second) -> bool:
         """Not one that was read before the lines broke off."""
@@ -184,9 +195,11 @@ class Generator:
         for reader in self._readers:
             reader.join(_PATIENCE_AT_END)
 
-    def _why(self) -> str:
+    def _fault(self) -> DrillError:
+        if self._error is not None:
+            return DrillError(self._error)
         said = " / ".join(self._said[-3:])
-        return f"The load ended without a result: {said or 'it said nothing'}"
+        return DrillError(f"The load ended without a result: {said or 'it said nothing'}")
 
 
 @contextmanager
@@ -196,23 +209,43 @@ def generating(plan: Plan, inside: InCluster | None, say: Say) -> Iterator[Gener
     When the context ends, so has the load; what could not be cleared away is said.
     """
     if inside is None:
-        process = subprocess.Popen(  # noqa: S603 (this program itself)
-            [sys.executable, "-m", "demijohn", *arguments(plan)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        yield from _held(Generator(process, process.send_signal), _PATIENCE_ON_ABORT)
+        process = _here(plan)
+        with _held(Generator(process, process.send_signal), _PATIENCE_ON_ABORT) as generator:
+            yield generator
         return
     name = f"{job.LABEL}-{plan.run.lower()}"
     kubectl = inside.kubectl
+    words = arguments(plan) + ([] if plan.key is None else ["--key-pipe", job.KEY_PIPE])
     try:
-        manifest = job.manifest(name, inside.image, arguments(plan), inside.deadline)
-        pod = job.create(kubectl, manifest)
-        yield from _held(_following(kubectl, pod))
+        pod = job.create(kubectl, job.manifest(name, inside.image, words, inside.deadline))
+        with _held(_following(kubectl, pod)) as generator:
+            _hand_over(plan.key, kubectl, pod, generator)
+            yield generator
     finally:
         _delete(kubectl, name, say)
+
+
+def _here(plan: Plan) -> subprocess.Popen[bytes]:
+    """The load as a process of this machine; its key is in its environment alone."""
+    return subprocess.Popen(  # noqa: S603 (this program itself)
+        [sys.executable, "-m", "demijohn", *arguments(plan)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ if plan.key is None else {**os.environ, variable("key"): plan.key},
+        start_new_session=True,
+    )
+
+
+def _hand_over(key: str | None, kubectl: Kubectl, pod: str, generator: Generator) -> None:
+    """Give the Job its key. Raises DrillError: what the load says, where it has ended already."""
+    if key is None:
+        return
+    try:
+        job.hand_over(kubectl, pod, key)
+    except DrillError:
+        generator.check()
+        raise
 
 
 def _delete(kubectl: Kubectl, name: str, say: Say) -> None:
@@ -234,6 +267,7 @@ def _following(kubectl: Kubectl, pod: str) -> Generator:
     return Generator(follow(), steer, follow)
 
 
+@contextmanager
 def _held(generator: Generator, patience: float = 0) -> Iterator[Generator]:
     try:
         yield generator
@@ -242,7 +276,7 @@ def _held(generator: Generator, patience: float = 0) -> Iterator[Generator]:
 
 
 def arguments(plan: Plan) -> list[str]:
-    """The words after `demijohn` that make a load by this plan."""
+    """The words after `demijohn` that make a load by this plan; its key is none of them."""
     words = [
         *("drill", "load", "--url", plan.url, "--run", plan.run),
         *("--rate", f"{plan.rate:g}", "--max-rate", f"{plan.highest:g}"),

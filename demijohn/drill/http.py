@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
 
@@ -22,6 +22,11 @@ from demijohn.drill.outcomes import Failure
 TIMEOUT = 10.0
 """Seconds without a byte after which a request has failed."""
 NO_STATUS = 0
+_TURNED_AWAY: dict[int, Failure] = {
+    HTTPStatus.UNAUTHORIZED: Failure.DENIED,
+    HTTPStatus.FORBIDDEN: Failure.DENIED,
+    HTTPStatus.TOO_MANY_REQUESTS: Failure.LIMITED,
+}
 Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
@@ -35,9 +40,11 @@ class Target:
     authority: str
     prefix: str
     """Path in front of every path."""
+    key: str | None = field(default=None, repr=False)
+    """What every request shows, where the service asks for keys."""
 
     @classmethod
-    async def resolve(cls, url: str) -> Target:
+    async def resolve(cls, url: str, key: str | None = None) -> Target:
         """The service at `url`. Raises OSError where its name has no address."""
         parts = parse_url(url)
         host = (parts.host or "").strip("[]")
@@ -53,6 +60,7 @@ class Target:
             tls=ssl.create_default_context() if parts.scheme == "https" else None,
             authority=parts.netloc or host,
             prefix=(parts.path or "").rstrip("/"),
+            key=key,
         )
 
     def request(self, method: str, path: str, body: bytes = b"", *, close: bool = False) -> bytes:
@@ -63,6 +71,8 @@ class Target:
             "User-Agent: demijohn-drill",
             "Accept: */*",
         ]
+        if self.key is not None:
+            lines.append(f"Authorization: Bearer {self.key}")
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         if close:
@@ -82,7 +92,8 @@ class Answer:
         if self.failure or self.status == status:
             return self.failure
         is_theirs = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return Failure.SERVER_ERROR if is_theirs else Failure.UNEXPECTED
+        other = Failure.SERVER_ERROR if is_theirs else Failure.UNEXPECTED
+        return _TURNED_AWAY.get(self.status, other)
 
 
 class Connection(asyncio.Protocol):

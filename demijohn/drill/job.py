@@ -17,6 +17,8 @@ PATIENCE = 120.0
 _GRACE = 30
 _GONE_WITHIN = _GRACE + 30.0
 """Seconds for the Job to be gone: its pod's grace period, and what the cluster takes."""
+KEY_PIPE = "/tmp/demijohn-key"  # noqa: S108 (in the pod)
+"""Where the load waits for its key: a named pipe, so that no disk and no object ever has it."""
 _HOPELESS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
      "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
@@ -97,6 +99,12 @@ def _has_started(pod: dict[str, Any]) -> bool:
                 f"The Job's pod can't start: {waiting['reason']}: {waiting.get('message', '')}"
             )
     return status.get("phase") in ("Running", "Succeeded", "Failed")
+
+
+def hand_over(kubectl: Kubectl, pod: str, key: str) -> None:
+    """Write the key into the pipe that the load has made. Raises KubectlError."""
+    script = f"until [ -p {KEY_PIPE} ]; do sleep 0.1; done; cat > {KEY_PIPE}"
+    kubectl.run("exec", "-i", pod, "--", "sh", "-c", script, feed=f"{key}\n".encode())
 
 
 def delete(kubectl: Kubectl, name: str) -> None:

@@ -11,9 +11,10 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from demijohn.drill import access
 from demijohn.drill.errors import DrillError
 from demijohn.drill.http import NO_STATUS, TIMEOUT, Answer, Connection, Target
 from demijohn.drill.outcomes import MARKER, Burst, Failure, Lane, Line, StreamUse
@@ -55,6 +56,10 @@ class Plan:
     """When to end by itself."""
     timeout: float = TIMEOUT
     """Seconds without a byte after which a request has failed."""
+    key: str | None = field(default=None, repr=False)
+    """What every request shows, where the service asks for keys."""
+    asks_first: bool = True
+    """Whether to find out first that the service takes documents at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Load:
         self._loop = asyncio.get_running_loop()
         self._tally = Tally(plan.run, LANES)
         self._pace = Pace(plan.rate, plan.highest, plan.lowest)
+        self._admission = access.Admission()
         self._is_stopped = asyncio.Event()
         self._lanes: Queue = asyncio.Queue()
         self._one_shots: Queue = asyncio.Queue()
@@ -98,9 +104,11 @@ class Load:
     async def run(self) -> None:
         """Do all of it. Raises DrillError where the service can't be loaded at all."""
         try:
-            self._target = await Target.resolve(self._plan.url)
+            self._target = await Target.resolve(self._plan.url, self._plan.key)
         except OSError as error:
             raise DrillError(f"{self._plan.url}: {error.strerror or error}.") from None
+        if self._plan.asks_first:
+            await access.check(self._target, self._plan.url, self._plan.run)
         if self._plan.has_streams:
             await self._insert_ballast()
         if self._plan.has_burst:
@@ -123,7 +131,7 @@ class Load:
         unsent = await self._finish(tasks)
         ticking.cancel()
         self._report(Line(second=self._tally.second(int(self._clock()), self._pace.rate)))
-        self._report(Line(result=self._tally.result(seconds, unsent)))
+        self._report(Line(result=self._tally.result(seconds, unsent, self._admission.since)))
 
     def _clock(self) -> float:
         # Not the loop's clock: uvloop's counts whole milliseconds.
@@ -149,7 +157,10 @@ class Load:
         return self._one_shots if number % ONE_SHOT_EVERY == 0 else self._lanes
 
     async def _tick(self) -> None:
-        """Once a second, say how it goes, and ask for less where the rate can't be held."""
+        """Once a second, say how it goes, and ask for less where the rate can't be held.
+
+        A load whose key is taken no more tests nothing, and ends.
+        """
         at = 0
         while True:
             await asyncio.sleep(max(at + 1 - self._clock(), 0))
@@ -157,6 +168,8 @@ class Load:
             self._lateness = second.late / 1000
             self._pace.relieve(self._lateness)
             self._report(Line(second=second))
+            if self._admission.is_over:
+                self.stop()
             at = max(at + 1, int(self._clock()))
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> int:
@@ -219,7 +232,9 @@ class Load:
                 self._tally.status(answer)
         finally:
             # Also where it is cancelled: a request that was sent is counted, whatever happens.
-            self._tally.ended(lane, request.due, self._clock(), failure)
+            ended = self._clock()
+            self._tally.ended(lane, request.due, ended, failure)
+            self._note_admission(ended, failure)
             if request.number % 2 == 0:
                 self._tally.marker(request.number // 2, failure)
         return connection, failure
@@ -245,6 +260,11 @@ class Load:
         self._tally.streams.append(use)
         if use.failure is not None:
             self._tally.failed(Lane.STREAM, int(use.ended), use.failure)
+            self._note_admission(use.ended, use.failure)
+
+    def _note_admission(self, ended: float, failure: Failure | None) -> None:
+        if self._plan.key is not None:
+            self._admission.note(ended, failure)
 
     # Before the load
 
@@ -273,7 +293,7 @@ class Load:
             for _ in left:
                 data = self._target.request("GET", "/")
                 connection, answer = await self._send(data, connection)
-                failed += answer.expecting(HTTPStatus.OK) is not None
+                failed += answer.expecting(HTTPStatus.OK) not in (None, Failure.LIMITED)
             if connection is not None:
                 connection.close()
 

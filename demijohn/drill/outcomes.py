@@ -6,6 +6,7 @@ where the load could not start. Times are seconds since the run began, latencies
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -31,10 +32,18 @@ class Failure(StrEnum):
     """Nothing came for as long as the client waits."""
     SERVER_ERROR = "5xx"
     """The answer's status was 500 or above."""
+    DENIED = "denied"
+    """The answer was 401 or 403: without a key, or with this one, the request may not be made."""
+    LIMITED = "limited"
+    """The answer was 429: more requests than the service's own limits let through."""
     UNEXPECTED = "unexpected"
     """Any other answer than the one asked for, or none in HTTP."""
     SHORT = "short"
     """The connection ended in the middle of the answer, or the answer was not all there."""
+
+
+TURNED_AWAY = frozenset({Failure.DENIED, Failure.LIMITED})
+"""Of a request that was answered so it is known that nothing was done."""
 
 
 class Lane(StrEnum):
@@ -137,7 +146,8 @@ class Result(_Model):
     acknowledged: list[Pair]
     """Markers whose POST was answered 201."""
     unknown: list[Pair]
-    """Markers whose POST failed: they may be in the database or not."""
+    """Markers whose POST failed: they may be in the database or not. Those that were turned away
+    are not here: of them it is known that nothing was done."""
     lanes: list[LaneUse]
     streams: list[StreamUse]
     ballast: int
@@ -145,6 +155,8 @@ class Result(_Model):
     idle_closes: int
     """Keep-alive connections that the service closed, unannounced, while no request was on them:
     no failure, but one that was only just avoided."""
+    denied_from: float | None = None
+    """When the run's key was taken no more, to the run's end; None where it was to the end."""
 
     @property
     def failed(self) -> int:
@@ -152,12 +164,45 @@ class Result(_Model):
         return sum(each.count for each in self.failures)
 
     def by_kind(self) -> dict[Lane, dict[Failure, int]]:
-        """Failures added up by lane and kind."""
-        table: dict[Lane, dict[Failure, int]] = {}
-        for each in self.failures:
-            kinds = table.setdefault(each.lane, {})
-            kinds[each.kind] = kinds.get(each.kind, 0) + each.count
-        return table
+        """All failures added up by lane and kind."""
+        return _added_up(self.failures)
+
+    def charged(self) -> dict[Lane, dict[Failure, int]]:
+        """Those that the service answers for, likewise."""
+        return _added_up(each for each in self.failures if not self._is_excused(each))
+
+    def excused(self) -> int:
+        """How many there are that it doesn't answer for: its key or its limits turned them away."""
+        return sum(each.count for each in self.failures if self._is_excused(each))
+
+    @property
+    def limited(self) -> int:
+        """Requests that were answered 429 while the key was a good one."""
+        return sum(each.count for each in self.failures if self._is_limited(each))
+
+    def _is_limited(self, failed: Failed) -> bool:
+        since = self.denied_from
+        return failed.kind is Failure.LIMITED and (since is None or failed.second < int(since))
+
+    def _is_excused(self, failed: Failed) -> bool:
+        if failed.kind is Failure.LIMITED:
+            return True
+        if self.denied_from is None:
+            return False
+        if failed.kind is Failure.DENIED:
+            return failed.second >= int(self.denied_from)
+        # What is being read when a key is revoked is cut, and perhaps shortly before the first
+        # request is refused.
+        is_cut = failed.lane is Lane.STREAM and failed.kind is Failure.SHORT
+        return is_cut and failed.second >= int(self.denied_from) - 1
+
+
+def _added_up(failures: Iterable[Failed]) -> dict[Lane, dict[Failure, int]]:
+    table: dict[Lane, dict[Failure, int]] = {}
+    for each in failures:
+        kinds = table.setdefault(each.lane, {})
+        kinds[each.kind] = kinds.get(each.kind, 0) + each.count
+    return table
 
 
 class Line(_Model):

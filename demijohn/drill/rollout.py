@@ -30,6 +30,8 @@ def drill_rollout(setup: Setup, plan: Plan, times: int, timeout: float) -> tuple
     """Restart the Deployment so many times under load, each within `timeout` seconds."""
     rolled = Rolled()
     run = under_load(setup, plan, rolling(times, timeout, rolled))
+    if run.is_cut:
+        return run, judge(run)
     ended = judge_rollouts(rolled.done, times, run.uids_before, run.uids_after)
     return run, judge(run).and_also(ended).and_also(judge_each(run, rolled.begun))
 

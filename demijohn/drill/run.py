@@ -13,7 +13,7 @@ from demijohn.drill import database
 from demijohn.drill.account import Account, settle
 from demijohn.drill.cluster import Deployment, Hpa, Pod, read_hpa, read_pods, streams_on
 from demijohn.drill.errors import DrillError
-from demijohn.drill.generator import Generator, InCluster, generating
+from demijohn.drill.generator import Generator, InCluster, LoadOver, generating
 from demijohn.drill.kubectl import Kubectl, KubectlError
 from demijohn.drill.load import Plan
 from demijohn.drill.outcomes import Burst, Result, Second
@@ -108,6 +108,8 @@ class Run:
     account: Account | None
     """None where the database could not be read afterwards; `notes` says why."""
     notes: list[str] = field(default_factory=list)
+    is_cut: bool = False
+    """Whether the load ended by itself, and so what was to happen under it was broken off."""
 
     @property
     def uids_before(self) -> set[str]:
@@ -294,7 +296,7 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
             generator.wait_for_load()
             watch.start()
             scene = Scene(setup, generator, watch)
-            action(scene)
+            is_cut = _broken_off(action, scene)
         finally:
             watch.stop()
         result = generator.finish()
@@ -308,7 +310,18 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
         marks=scene.marks,
         account=None,
         notes=[_NO_METRICS] if plan.has_streams and not _knows_streams(watch) else [],
+        is_cut=is_cut,
     )
+
+
+def _broken_off(action: Callable[[Scene], None], scene: Scene) -> bool:
+    """Have it happen; whether the load ended under it, which is for the verdict to explain."""
+    try:
+        action(scene)
+    except LoadOver:
+        scene.mark("the load has ended by itself; nothing more is done")
+        return True
+    return False
 
 
 _NO_METRICS = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from demijohn.drill.http import Answer
 from demijohn.drill.outcomes import (
+    TURNED_AWAY,
     Failed,
     Failure,
     Lane,
@@ -94,8 +95,9 @@ class Tally:
         self._now.failed += 1
 
     def marker(self, number: int, failure: Failure | None) -> None:
-        """The POST of this marker ended."""
-        (self._acknowledged if failure is None else self._unknown).add(number)
+        """The POST of this marker ended; one that was turned away has to have done nothing."""
+        if failure not in TURNED_AWAY:
+            (self._acknowledged if failure is None else self._unknown).add(number)
 
     def status(self, answer: Answer) -> None:
         """The status of an answer that failed."""
@@ -120,8 +122,11 @@ class Tally:
             late=round(now.late * MILLI, 1),
         )
 
-    def result(self, seconds: float, unsent: int) -> Result:
-        """The whole run, which took so many seconds and left so many requests unsent."""
+    def result(self, seconds: float, unsent: int, denied_from: float | None = None) -> Result:
+        """The whole run, which took so many seconds and left so many requests unsent.
+
+        `denied_from` is when the key was taken no more, if that came.
+        """
         full_load, offered_at_full = self._fall or (seconds, self.offered)
         return Result(
             run=self.run,
@@ -153,6 +158,7 @@ class Tally:
             ballast=self.ballast,
             latency={lane: _latency(each) for lane, each in self._latencies.items() if each},
             idle_closes=self.idle_closes,
+            denied_from=denied_from,
         )
 
 

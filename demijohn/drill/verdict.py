@@ -157,7 +157,7 @@ def sizes_of(rescales: list[Rescale]) -> tuple[int, ...]:
 
 
 def _broken_load(run: Run) -> Iterator[str]:
-    for lane, kinds in run.result.by_kind().items():
+    for lane, kinds in run.result.charged().items():
         for kind, count in kinds.items():
             yield f"{count} {lane} requests failed: {kind}"
     if run.burst is not None and run.burst.failed:
@@ -177,6 +177,7 @@ def _broken_account(account: Account) -> Iterator[str]:
 
 def _missed_load(run: Run) -> Iterator[str]:
     result = run.result
+    yield from _turned_away(run)
     span = result.full_load or 1
     rates: tuple[tuple[str, float], ...] = (
         ("offered", result.offered_at_full / span),
@@ -197,6 +198,23 @@ def _missed_load(run: Run) -> Iterator[str]:
         yield (
             f"{len(uses)} lanes carried fewer than {LEAST_USES} requests over one connection "
             f"(least: {min(uses)})"
+        )
+
+
+def _turned_away(run: Run) -> Iterator[str]:
+    """What the service answered as it is told to, and what says nothing of how well it serves."""
+    result = run.result
+    if result.denied_from is not None:
+        yield (
+            f"from second {result.denied_from:.0f} on the service did not take the key any more "
+            "(revoked, expired, or not known to the pods that came)"
+        )
+    elif run.is_cut:
+        yield f"the load ended by itself after {result.seconds:.0f} s"
+    if limited := result.limited:
+        yield (
+            f"{limited} requests were more than the service's own limits let through (429): "
+            "DEMIJOHN_RATE_PER_KEY, DEMIJOHN_RATE_PER_ADDRESS"
         )
 
 

@@ -1,16 +1,13 @@
 """`demijohn drill` as a user runs it, with the real service and database.
 
 The cluster is a script called `kubectl` that answers from files; whether drills get on with a real
-one is for tests/cluster. Here their messages, their exit codes and their whole way count.
+one is for tests/cluster. Here their messages, their exit codes and their whole way count; that of a
+rollout which holds is in test_drill_keys.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,157 +16,9 @@ import pytest
 from pymongo import MongoClient
 
 from tests.conftest import Starter
-from tests.support.client import Ended
 from tests.support.database import Database, free_port
-from tests.support.service import Service, clean_environ
-
-KUBECTL = r'''
-import json, os, pathlib, subprocess, sys, time
-
-here = pathlib.Path(__file__).parent
-words = [each for each in sys.argv[1:] if not each.startswith("--request-timeout")]
-
-
-def fail(message):
-    sys.exit(message)
-
-
-def give(name, otherwise):
-    path = here / f"{name}.json"
-    print(path.read_text()) if path.exists() else fail(otherwise)
-
-
-def pods(*kinds):
-    items = []
-    for name, ending in kinds:
-        metadata = {"name": name, "uid": name, **({"deletionTimestamp": "now"} if ending else {})}
-        status = {"conditions": [{"type": "Ready", "status": "True"}]}
-        items.append({"metadata": metadata, "status": status})
-    scratch = here / "scratch"
-    scratch.write_text(json.dumps({"items": items}))
-    scratch.replace(here / "pods.json")
-
-
-def autoscaler():
-    """It goes up and down by how often it has been asked."""
-    seen = here / "asked"
-    asked = int(seen.read_text()) + 1 if seen.exists() else 1
-    seen.write_text(str(asked))
-    size, cpu = (5, 90) if 16 < asked < 24 else (2, 20)
-    pods(*((f"p{at}", False) for at in range(size)))
-    value = json.loads((here / "hpa.json").read_text())
-    value["status"]["currentReplicas"] = size
-    current = {"name": "cpu", "current": {"averageUtilization": cpu}}
-    value["status"]["currentMetrics"] = [{"type": "Resource", "resource": current}]
-    print(json.dumps(value))
-    sizes = [5] if asked > 16 else []
-    sizes += [2] if asked >= 24 else []
-    events = [
-        {"metadata": {"uid": str(at)}, "message": f"New size: {size}; reason: x",
-         "lastTimestamp": str(at)}
-        for at, size in enumerate(sizes)
-    ]
-    (here / "events.json").write_text(json.dumps({"items": events}))
-
-
-match words:
-    case ["get", "deployment", name, *_]:
-        give("deployment", f'Error from server (NotFound): deployments.apps "{name}" not found')
-    case ["get", "pods", *_]:
-        give("pods", "Unable to connect to the server: connection refused")
-    case ["get", "pods.v1beta1.metrics.k8s.io", *_]:
-        give("metrics", 'error: the server doesn\'t have a resource type "pods"')
-    case ["get", "hpa.v2.autoscaling", name, *_]:
-        if not (here / "hpa.json").exists():
-            fail(f'Error from server (NotFound): hpa "{name}" not found')
-        autoscaler()
-    case ["get", "events", *_]:
-        give("events", "no events")
-    case ["get", "secret", name, *_]:
-        give("secret", f'Error from server (NotFound): secrets "{name}" not found')
-    case ["rollout", "restart", _]:
-        pods(("old-0", True), ("old-1", True), ("new-0", False), ("new-1", False))
-        subprocess.run(os.environ["ON_RESTART"], shell=True, check=True)
-    case ["rollout", "status", *_]:
-        time.sleep(3)
-        pods(("new-0", False), ("new-1", False))
-    case _:
-        fail(f"error: unknown: {words}")
-'''
-
-DEPLOYMENT = {
-    "metadata": {"name": "flask-deployment"},
-    "spec": {
-        "selector": {"matchLabels": {"app": "flask-app"}},
-        "template": {"spec": {"containers": [{"name": "flask-app", "image": "app:1"}]}},
-    },
-}
-CPU = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
-HPA = {
-    "spec": {
-        "minReplicas": 2,
-        "maxReplicas": 5,
-        "metrics": [{"type": "Resource", "resource": CPU}],
-    },
-    "status": {},
-}
-POD = {"metadata": {"name": "old-0", "uid": "old-0"}, "status": {"conditions": []}}
-
-
-class Cluster:
-    """What the script answers from, and drills that use it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._programs = directory / "programs"
-        self._programs.mkdir()
-        script = self._programs / "kubectl"
-        script.write_text(f"#!{sys.executable}\n{KUBECTL}", encoding="utf-8")
-        script.chmod(0o755)
-        self.on_restart = "true"
-
-    def has(self, **objects: Any) -> None:
-        """Put objects into the cluster."""
-        for name, value in objects.items():
-            (self._programs / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
-
-    def drill(self, *words: str, uri: str = "", path: str | None = None) -> Ended:
-        """Run `demijohn drill`."""
-        own = f"{self._programs}:{os.environ['PATH']}"
-        settings = {"PATH": path or own, "DEMIJOHN_DRILL_URI": uri, "ON_RESTART": self.on_restart}
-        done = subprocess.run(
-            [sys.executable, "-m", "demijohn", "drill", *words],
-            cwd=self.directory,
-            env=clean_environ(settings),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=200,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    def stopped(self, number: signal.Signals, *words: str, uri: str) -> Ended:
-        """Run it until its first plain line is there, and send it a signal."""
-        settings = {"PATH": f"{self._programs}:{os.environ['PATH']}", "DEMIJOHN_DRILL_URI": uri}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "demijohn", "drill", *words],
-            cwd=self.directory,
-            env=clean_environ({**settings, "PYTHONUNBUFFERED": "1"}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        process.send_signal(number)
-        out, err = process.communicate(timeout=100)
-        return Ended(process.returncode, first + out, err)
-
-    def report(self) -> dict[str, Any]:
-        """The report for programs."""
-        text = (self.directory / "drill-report" / "report.json").read_text(encoding="utf-8")
-        value: dict[str, Any] = json.loads(text)
-        return value
+from tests.support.kubectl_script import DEPLOYMENT, HPA, POD, Cluster
+from tests.support.service import Service
 
 
 @pytest.fixture
@@ -293,23 +142,6 @@ def test_data_of_another_database_does_not_hold(
 
     assert ended.code == 1
     assert "the database, read by the drill's own user: 0 of 5 equal" in ended.out
-
-
-def test_a_rollout_that_nobody_notices_holds(
-    cluster: Cluster, served: Service, database: Database
-) -> None:
-    """The whole way of `drill rollout`: load, restart, markers, report, exit code 0."""
-    cluster.has(deployment=DEPLOYMENT, pods={"items": [POD]})
-
-    ended = cluster.drill("rollout", "--url", served.url, uri=database.uri)
-
-    assert ended.code == 0, ended.out + ended.err
-    report = cluster.report()
-    assert report["verdict"] == "held"
-    assert report["markers"]["acknowledged"] == report["markers"]["found"] > 1000
-    assert {each["name"] for each in report["endings"]} >= {"old-0", "old-1"}
-    assert not {"old-0", "old-1"} & set(report["pods_after"])
-    assert (cluster.directory / "drill-report" / "report.svg").exists()
 
 
 def test_a_rollout_that_kills_a_worker_does_not_hold(

@@ -17,7 +17,7 @@ import pytest
 from demijohn.drill import autoscale, rollout
 from demijohn.drill.cluster import Deployment
 from demijohn.drill.errors import DrillError
-from demijohn.drill.generator import Generator
+from demijohn.drill.generator import Generator, LoadOver
 from demijohn.drill.http import Target
 from demijohn.drill.kubectl import Kubectl
 from demijohn.drill.outcomes import Failure, Line, Result, Second, StreamUse
@@ -26,6 +26,7 @@ from demijohn.drill.run import Ending, Sample, Setup, Watch
 from demijohn.drill.signals import ENDS, as_interrupts
 from demijohn.drill.streams import Streams
 from demijohn.settings import load
+from tests.support.processes import wait_until
 
 RESULT = Result(
     run="run", seconds=2, full_load=2, offered=0, offered_at_full=0, done=0, done_at_full=0, late=0,
@@ -147,8 +148,21 @@ def test_a_load_that_says_why_it_ended_is_believed(tmp_path: Path) -> None:
     log = a_log(tmp_path / "log", Line(error="no way"))
     generator = Generator(log(), lambda _: None, log)
 
-    with pytest.raises(DrillError, match="no way"):
+    with pytest.raises(DrillError, match=r"^no way$"):
         generator.finish()
+    generator.kill()
+
+
+def test_a_load_that_ends_under_a_drill_stops_it(tmp_path: Path) -> None:
+    """Nothing more is done to a cluster on which nobody counts any more; what was counted stays."""
+    log = a_log(tmp_path / "log", a_second(0), Line(result=RESULT))
+    generator = Generator(log(), lambda _: None, log)
+    generator.wait_for_load()
+    wait_until(lambda: generator.is_over, "its result is read")
+
+    with pytest.raises(LoadOver):
+        generator.check()
+    assert generator.finish() == RESULT
     generator.kill()
 
 

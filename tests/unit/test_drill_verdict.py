@@ -16,6 +16,7 @@ from demijohn.drill.cluster import Hpa, Pod
 from demijohn.drill.data import Compared, Step
 from demijohn.drill.errors import DrillError
 from demijohn.drill.outcomes import (
+    TURNED_AWAY,
     Burst,
     Failed,
     Failure,
@@ -30,7 +31,7 @@ from demijohn.drill.plot import ceiling, render
 from demijohn.drill.ranges import Ranges
 from demijohn.drill.report import Report, as_json, markdown, write
 from demijohn.drill.run import Ending, Mark, Run, Sample
-from demijohn.drill.tally import LaneTally
+from demijohn.drill.tally import LaneTally, Tally
 from demijohn.drill.verdict import (
     Outcome,
     Scaling,
@@ -151,7 +152,7 @@ def test_a_run_without_fault_holds() -> None:
 
 
 @pytest.mark.parametrize("lane", list(Lane))
-@pytest.mark.parametrize("kind", list(Failure))
+@pytest.mark.parametrize("kind", sorted(set(Failure) - {Failure.LIMITED}))
 def test_one_failure_of_any_kind_breaks_the_promise(lane: Lane, kind: Failure) -> None:
     """A single failed request, in whichever lane, is exit code 1."""
     verdict = judge(with_failure(lane, kind))
@@ -176,6 +177,73 @@ def test_a_marker_that_is_not_as_acknowledged_breaks_the_promise(
 
     assert verdict.outcome is Outcome.BROKEN
     assert word in verdict.broken[0]
+
+
+def test_what_the_services_own_limits_turn_away_is_no_fault() -> None:
+    """It says nothing of how well the service serves: the promise was not put to the test."""
+    verdict = judge(with_failure(Lane.KEEP_ALIVE, Failure.LIMITED))
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "1 requests were more than the service's own limits let through" in verdict.missed[0]
+
+
+def of_a_revoked_key(*failures: tuple[int, Lane, Failure]) -> Run:
+    """The same run with a key that was taken until second 20.4, and these failures."""
+    each = [Failed(second=at, lane=lane, kind=kind, count=7) for at, lane, kind in failures]
+    return with_result(failures=each, denied_from=20.4)
+
+
+def test_a_key_that_is_taken_no_more_is_no_fault() -> None:
+    """Requests that are refused from then on, and streams that are cut, break nothing."""
+    run = of_a_revoked_key(
+        (20, Lane.KEEP_ALIVE, Failure.DENIED),
+        (25, Lane.ONE_SHOT, Failure.DENIED),
+        (26, Lane.ONE_SHOT, Failure.LIMITED),
+        (21, Lane.STREAM, Failure.DENIED),
+        (19, Lane.STREAM, Failure.SHORT),
+    )
+
+    verdict = judge(run)
+
+    assert (verdict.broken, run.result.excused()) == ((), 35)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert len(verdict.missed) == 1
+    assert "from second 20 on the service did not take the key any more" in verdict.missed[0]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (19, Lane.KEEP_ALIVE, Failure.DENIED),
+        (21, Lane.KEEP_ALIVE, Failure.SHORT),
+        (21, Lane.STREAM, Failure.RESET),
+        (18, Lane.STREAM, Failure.SHORT),
+        (30, Lane.ONE_SHOT, Failure.SERVER_ERROR),
+    ],
+)
+def test_a_revoked_key_excuses_nothing_else(failure: tuple[int, Lane, Failure]) -> None:
+    """What broke before, or in a way that a revocation has no part in, stays broken."""
+    assert judge(of_a_revoked_key(failure)).outcome is Outcome.BROKEN
+
+
+def test_a_load_that_ends_by_itself_proves_nothing() -> None:
+    """As where the pod that makes it is moved elsewhere; the reason is said."""
+    verdict = judge(replace(a_run(), is_cut=True))
+
+    assert verdict == Verdict(missed=("the load ended by itself after 60 s",))
+
+
+@pytest.mark.parametrize("kind", sorted(TURNED_AWAY))
+def test_what_was_turned_away_and_is_there_breaks_the_promise(kind: Failure) -> None:
+    """401, 403 and 429 say that nothing was done: a marker that is there all the same is found."""
+    tally = Tally("run", 1)
+    tally.marker(0, None)
+    tally.marker(1, kind)
+    result = tally.result(1, 0)
+    account = settle(Ranges(result.acknowledged), Ranges(result.unknown), [0, 1])
+
+    assert list(account.unexplained) == [1]
+    assert judge(replace(a_run(), account=account)).outcome is Outcome.BROKEN
 
 
 def test_a_marker_of_a_failed_request_breaks_nothing_more() -> None:
