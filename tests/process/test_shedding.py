@@ -64,7 +64,9 @@ def test_too_few_threads(path: str) -> None:
             wait_until(lambda: shed(server.port)["threads"] > 0, "some are shed")
         assert probes == {200: 10}
         assert set(ended[0]) == {200, 503}
-        assert shed(server.port)["threads"] == ended[0][503]
+        # They are counted a moment later, and the loop of a busy machine refuses some, too.
+        refused = ended[0][503]
+        wait_until(lambda: sum(shed(server.port).values()) == refused, "each is counted, once")
         assert ask(server.port, SLOW).status == 200
 
 
@@ -94,7 +96,7 @@ def test_a_shed_answer_says_that_its_connection_ends(*, is_draining: bool) -> No
         asked = [(stack.enter_context(connect(server.port)), kept) for _ in range(MANY // 2)]
         time.sleep(age)
         asked += [(stack.enter_context(connect(server.port)), other) for _ in range(MANY // 2)]
-        with crowd(server.port, NO_HOST, 1):
+        with crowd(server.port, NO_HOST, 4):
             wait_until(lambda: shed(server.port)["loop"] > 0, "some are shed")
             if is_draining:
                 server.process.send_signal(signal.SIGTERM)
