@@ -121,7 +121,7 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
 def loaded(url: str, rate: float = 100, seconds: float = 1.5, timeout: float = LONG) -> Result:
     """Load that address for a moment."""
     lines: list[Line] = []
-    plan = Plan(url, "run", rate, rate, 20, seconds=seconds, timeout=timeout)
+    plan = Plan(url, "run", rate, rate, 20, seconds=seconds, timeout=timeout, asks_first=False)
 
     async def run() -> None:
         await Load(plan, lines.append).run()
@@ -188,6 +188,9 @@ def never_answers(peer: Peer) -> bool:
         (says("500 Internal Server Error"), Failure.SERVER_ERROR),
         (says("503 Service Unavailable"), Failure.SERVER_ERROR),
         (says("404 Not Found"), Failure.UNEXPECTED),
+        (says("401 Unauthorized"), Failure.DENIED),
+        (says("403 Forbidden"), Failure.DENIED),
+        (says("429 Too Many Requests"), Failure.LIMITED),
         (says("204 No Content"), Failure.UNEXPECTED),
         (sends(b"SSH-2.0-OpenSSH\r\n\r\n"), Failure.UNEXPECTED),
         (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"), Failure.SHORT),
@@ -364,7 +367,7 @@ def test_a_drain_loses_no_request_and_no_stream(database: Database, own_service:
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_DELAY": "6"}
     service = own_service(settings)
     lines: list[Line] = []
-    plan = Plan(service.url, "drained", 50, 50, 20, has_streams=True)
+    plan = Plan(service.url, "drained", 50, 50, 20, has_streams=True, asks_first=False)
 
     async def run() -> None:
         load = Load(plan, lines.append)
