@@ -223,7 +223,7 @@ class Settings(BaseModel):
     key: str | None = Field(
         default=None,
         repr=False,
-        description="The key that `import` and `export` show it, where it asks for keys.",
+        description="The key that `import`, `export` and `drill` show it, where it asks for keys.",
     )
     drill_uri: str | None = Field(
         default=None,
