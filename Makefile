@@ -38,9 +38,10 @@ format: dev ## Let ruff put the code in order
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format --quiet
 
-# They wait for processes far more than they compute, so several at a time. Each has a database and
-# services of its own; tests of processes share those of their file besides, so there files go whole,
-# in the order of tests/process/conftest.py.
+# Those that start processes wait for them far more than they compute, so there are more at a time
+# than processors. Each has a database and services of its own; tests of processes share those of their
+# file besides, so there files go whole, in the order of tests/process/conftest.py.
+unit: AT_ONCE := -n 2 --dist worksteal
 contract: AT_ONCE := -n 2 --dist worksteal
 process: AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 
