@@ -7,6 +7,7 @@ import binascii
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
@@ -23,6 +24,9 @@ PASSWORD_KEY = "drill-password"  # noqa: S105 (the name of a key)
 USER = "demijohnDrill"
 _FORWARDED = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ")
 _PATIENCE = 20.0
+_ARRIVES_WITHIN = 5.0
+"""Seconds for a member of a replica set to have what a majority of the others has."""
+_POLL = 0.2
 _ELSEWHERE = "For a database elsewhere, DEMIJOHN_DRILL_URI names it."
 
 
@@ -42,6 +46,25 @@ def opened(kubectl: Kubectl, settings: Settings) -> Iterator[Markers]:
             yield markers
     except MarkersError as error:
         raise DrillError(f"The database for the drill's own look: {error}.") from None
+
+
+def check_arrival(kubectl: Kubectl, settings: Settings, run: str) -> None:
+    """Raise DrillError where nothing that the service has acknowledged for a run is to be found.
+
+    As where the address is one cluster's and kubectl's context another's: the drill would have its
+    faults happen to the wrong one.
+    """
+    deadline = time.monotonic() + _ARRIVES_WITHIN
+    with opened(kubectl, settings) as markers:
+        while not markers.has(run):
+            if time.monotonic() > deadline:
+                raise DrillError(
+                    "What the service has acknowledged is not in the database that the drill reads "
+                    f"({settings.database}). It is lost, or --url names another service than "
+                    "kubectl's context and DEMIJOHN_DRILL_URI. Nothing was done to the cluster; "
+                    f"documents of run {run} may be where the service keeps them."
+                )
+            time.sleep(_POLL)
 
 
 def _uri(port: int, password: str) -> str:

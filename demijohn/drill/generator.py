@@ -33,6 +33,7 @@ _BREATH = 1.0
 SLACK = job.PATIENCE + _PATIENCE_AT_START + 2 * _PATIENCE_AT_END
 """Seconds that a Job may last beyond what happens under its load: its start and its end."""
 
+INTERRUPTED = "the clearing up was broken off."
 Steer = Callable[[signal.Signals], None]
 Start = Callable[[], subprocess.Popen[bytes]]
 Say = Callable[[str], None]
@@ -137,13 +138,15 @@ class Generator:
         self._end(patience)
 
     def _end(self, patience: float) -> None:
-        if patience:
-            self._ask_to_end()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        try:
+            if patience:
+                self._ask_to_end()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience)
+        finally:  # another Ctrl-C leaves no load behind
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
         self._join()
 
     def _ask_to_end(self) -> None:
@@ -251,8 +254,8 @@ def _hand_over(key: str | None, kubectl: Kubectl, pod: str, generator: Generator
 def _delete(kubectl: Kubectl, name: str, say: Say) -> None:
     try:
         job.delete(kubectl, name)
-    except DrillError as error:  # no reason to throw away what the load has given
-        say(f"The Job {name} is perhaps still there: {error}")
+    except (DrillError, KeyboardInterrupt) as error:  # no reason to throw away the load's result
+        say(f"The Job {name} is perhaps still there: {str(error) or INTERRUPTED}")
 
 
 def _following(kubectl: Kubectl, pod: str) -> Generator:

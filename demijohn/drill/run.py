@@ -13,7 +13,7 @@ from demijohn.drill import database
 from demijohn.drill.account import Account, settle
 from demijohn.drill.cluster import Deployment, Hpa, Pod, read_hpa, read_pods, streams_on
 from demijohn.drill.errors import DrillError
-from demijohn.drill.generator import Generator, InCluster, LoadOver, generating
+from demijohn.drill.generator import INTERRUPTED, Generator, InCluster, LoadOver, generating
 from demijohn.drill.kubectl import Kubectl, KubectlError
 from demijohn.drill.load import Plan
 from demijohn.drill.outcomes import Burst, Result, Second
@@ -294,6 +294,7 @@ def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:
         watch = Watch(setup, generator.clock)
         try:
             generator.wait_for_load()
+            database.check_arrival(setup.kubectl, setup.settings, plan.run)
             watch.start()
             scene = Scene(setup, generator, watch)
             is_cut = _broken_off(action, scene)
@@ -347,12 +348,17 @@ def _accounted(setup: Setup, run: Run) -> Run:
 
 
 def _clean_up(setup: Setup, run: str) -> list[str]:
-    """Take away what a run has left in the database; the line that says so where that fails."""
+    """Take away what a run has left in the database; the line that says so where that fails.
+
+    Another Ctrl-C ends this too: who sends it is told what is left.
+    """
     if setup.keeps:
         return []
     try:
         with database.opened(setup.kubectl, setup.settings) as markers:
             markers.delete(run)
-    except DrillError as error:
-        return [f"The documents of run {run} are still in the database: {error}"]
+    except (DrillError, KeyboardInterrupt) as error:
+        return [
+            f"The documents of run {run} are still in the database: {str(error) or INTERRUPTED}"
+        ]
     return []

@@ -60,6 +60,11 @@ class Markers:
         with _translated():
             self._documents.find_one({self._member: ""}, {"_id": True})
 
+    def has(self, run: str) -> bool:
+        """Whether there is any document of a run. Raises MarkersError."""
+        with _translated():
+            return self._documents.find_one({self._member: run}, {"_id": True}) is not None
+
     def numbers(self, run: str) -> Iterator[int]:
         """The `n` of every marker of a run, as often as it is there. Raises MarkersError."""
         with _translated():

@@ -174,6 +174,36 @@ def test_a_drill_that_is_stopped_takes_its_documents_away(
     assert not (cluster.directory / "drill-report").exists()
 
 
+def test_who_stops_a_drill_twice_is_told_what_is_left(
+    cluster: Cluster, served: Service, database: Database
+) -> None:
+    """A second Ctrl-C breaks one step of the clearing up off, and the next is done all the same."""
+    cluster.has(deployment=DEPLOYMENT, pods={"items": [POD]})
+    cluster.settings["DELETING_TAKES"] = "60"
+    words = ("rollout", "--in-cluster", "--url", served.url)
+
+    ended = cluster.stopped(signal.SIGINT, *words, uri=database.uri, twice=True)
+
+    assert (ended.code, ended.err) == (130, "Stopped.\n")
+    assert "is perhaps still there: the clearing up was broken off." in ended.out
+
+
+def test_markers_that_lie_elsewhere_are_missed_before_there_is_any_fault(
+    cluster: Cluster, served: Service, own_database: Database, database: Database
+) -> None:
+    """With the address of one cluster and the context of another, neither is harmed."""
+    cluster.has(deployment=DEPLOYMENT, pods={"items": [POD]})
+    cluster.on_restart = f"touch {cluster.directory / 'restarted'}"
+
+    ended = cluster.drill("rollout", "--url", served.url, uri=own_database.uri)
+    with MongoClient[dict[str, Any]](database.uri) as client:
+        assert client["flask_db"]["data"].delete_many({}).deleted_count > 0
+
+    assert ended.code == 1
+    assert "--url names another service than kubectl's context" in ended.err
+    assert not (cluster.directory / "restarted").exists()
+
+
 def test_a_report_that_cannot_be_written_is_said_before_the_load(cluster: Cluster) -> None:
     """Nothing is asked of the cluster or the service."""
     (cluster.directory / "taken").write_bytes(b"")

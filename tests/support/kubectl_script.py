@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.client import Ended
+from tests.support.processes import wait_until
 from tests.support.service import clean_environ
 
 KUBECTL = r'''
@@ -115,6 +116,7 @@ match words:
         (here / "deleted").write_text(name)
         if runs(pid := int((here / "pid").read_text())):
             os.kill(pid, signal.SIGKILL)
+        time.sleep(float(os.environ.get("DELETING_TAKES", 0)))
     case ["get", "deployment", name, *_]:
         give("deployment", f'Error from server (NotFound): deployments.apps "{name}" not found')
     case ["get", "pods", *_]:
@@ -194,8 +196,11 @@ class Cluster:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    def stopped(self, number: signal.Signals, *words: str, uri: str) -> Ended:
-        """Run it until its first plain line is there, and send it a signal."""
+    def stopped(self, number: signal.Signals, *words: str, uri: str, twice: bool = False) -> Ended:
+        """Run it until its first plain line is there, and send it a signal.
+
+        With `twice` send another, when its Job is being deleted.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "demijohn", "drill", *words],
             cwd=self.directory,
@@ -207,6 +212,9 @@ class Cluster:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(number)
+        if twice:
+            wait_until((self._programs / "deleted").exists, "it deletes its Job")
+            process.send_signal(number)
         out, err = process.communicate(timeout=100)
         return Ended(process.returncode, first + out, err)
 
