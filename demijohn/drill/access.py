@@ -13,7 +13,7 @@ from http import HTTPStatus
 import orjson
 
 from demijohn.drill.errors import DrillError
-from demijohn.drill.http import NO_STATUS, Answer, Connection, Target
+from demijohn.drill.http import Answer, Connection, Target
 from demijohn.drill.outcomes import MARKER, TURNED_AWAY, Failure
 
 SCOPE = "data:write"
@@ -25,6 +25,14 @@ CERTAIN = 3.0
 _LARGEST = 64 * 1024
 
 
+async def resolved(url: str, key: str | None) -> Target:
+    """The service at `url`. Raises DrillError where its name has no address."""
+    try:
+        return await Target.resolve(url, key)
+    except OSError as error:
+        raise DrillError(f"{url}: {error.strerror or error}.") from None
+
+
 async def check(target: Target, url: str, run: str) -> None:
     """Insert one document of the run. Raises DrillError, with what helps, where it isn't taken."""
     answer = await post(target, url, orjson.dumps({MARKER: run, "first": True}))
@@ -34,7 +42,10 @@ async def check(target: Target, url: str, run: str) -> None:
 
 
 async def post(target: Target, url: str, document: bytes) -> Answer:
-    """Insert a document over a connection of its own. Raises DrillError where it is turned away."""
+    """Insert a document over a connection of its own.
+
+    Raises DrillError where it is turned away, and where there is nobody to take it.
+    """
     body = bytearray()
 
     def sink(part: bytes) -> None:
@@ -43,7 +54,8 @@ async def post(target: Target, url: str, document: bytes) -> Answer:
     connection = Connection(sink)
     failure = await connection.open(target)
     if failure is not None:
-        return Answer(NO_STATUS, failure)
+        why = f" ({connection.fault})" if failure is Failure.UNREACHABLE else ""
+        raise DrillError(f"{url}/data takes no documents: {failure}{why}.")
     answer = await connection.exchange(target.request("POST", "/data", document, close=True))
     connection.close()
     check_answer(target, url, answer, bytes(body))

@@ -11,7 +11,7 @@ from demijohn.drill.errors import DrillError
 from demijohn.drill.kubectl import Kubectl, KubectlError
 from demijohn.drill.load import GUIDE_CLIENTS, GUIDE_REQUESTS, Plan
 from demijohn.drill.outcomes import Burst
-from demijohn.drill.run import Run, Sample, Scene, Setup, under_load
+from demijohn.drill.run import Run, Sample, Scene, Setup, ask_first, under_load
 from demijohn.drill.verdict import Scaling, Verdict, judge_load, judge_scaling, sizes_of
 
 STEP_EVERY = 15.0
@@ -57,6 +57,9 @@ def drill_autoscale(setup: Setup, plan: Plan, timeout: float) -> Scaled:
     if hpa.least >= hpa.most:
         raise DrillError(f"The autoscaler has nothing to do: it goes from {hpa.least} to itself.")
     _wait_for_metrics(setup)
+    if hpa.replicas != hpa.least:
+        setup.view.say(f"Waiting until there are {hpa.least} replicas; there are {hpa.replicas}.")
+        ask_first(setup, plan)
     _wait_for_least(setup, hpa, max(timeout, min(hpa.scale_down, LONGEST_WAIT)))
     before = read_rescales(setup.kubectl)
     way = _Way()
@@ -85,6 +88,9 @@ def longest(timeout: float) -> float:
 
 
 def _wait_for_metrics(setup: Setup) -> None:
+    if measures(setup.kubectl, setup.deployment.selector):
+        return
+    setup.view.say("Waiting until the metrics API has figures of the pods.")
     deadline = time.monotonic() + _METRICS_WITHIN
     while not measures(setup.kubectl, setup.deployment.selector):
         if time.monotonic() > deadline:
@@ -98,8 +104,6 @@ def _wait_for_metrics(setup: Setup) -> None:
 def _wait_for_least(setup: Setup, hpa: Hpa, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     replicas = hpa.replicas
-    if replicas != hpa.least:
-        setup.view.say(f"Waiting until there are {hpa.least} replicas; there are {replicas}.")
     while replicas != hpa.least:
         if time.monotonic() > deadline:
             raise DrillError(f"There are still {replicas} replicas; the drill begins at the least.")

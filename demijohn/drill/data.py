@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 
 from demijohn.drill import access, database
-from demijohn.drill.errors import DrillError
 from demijohn.drill.http import Connection, Target
 from demijohn.drill.kubectl import Kubectl
 from demijohn.drill.outcomes import MARKER
@@ -88,10 +87,7 @@ async def _through_service(
     service: Service, documents: list[dict[str, Any]], run: str
 ) -> list[Step]:
     url = service.url
-    try:
-        target = await Target.resolve(url, service.key)
-    except OSError as error:
-        raise DrillError(f"{url}: {error.strerror or error}.") from None
+    target = await access.resolved(url, service.key)
     steps = [await _post(target, url, each) for each in documents]
     return [*steps, await _get(target, url, documents, run)]
 

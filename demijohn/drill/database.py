@@ -77,7 +77,7 @@ def _password(kubectl: Kubectl) -> str:
         data = kubectl.get("secret", SECRET).get("data") or {}
         return base64.b64decode(data[PASSWORD_KEY], validate=True).decode()
     except KubectlError as error:
-        raise DrillError(f"No password for {USER}: {error.message}. {_ELSEWHERE}") from None
+        raise DrillError(f"No password for {USER} ({error}). {_ELSEWHERE}") from None
     except (KeyError, binascii.Error, UnicodeDecodeError):
         raise DrillError(
             f"The Secret {SECRET} has no usable key {PASSWORD_KEY}, with which the drill reads "

@@ -114,6 +114,8 @@ class Connection(asyncio.Protocol):
         """Whether another request may be sent: it is open, and no answer has ruled that out."""
         self.closed_idle = False
         """Whether the other side closed it unannounced, with no request under way."""
+        self.fault = ""
+        """Why it could not be opened, in the system's words."""
         self._sink = sink
         self._pause = pause
         self._timeout = timeout
@@ -143,6 +145,7 @@ class Connection(asyncio.Protocol):
                 )
         except OSError as error:
             sock.close()
+            self.fault = str(error)
             return _connect_failure(error)
         return None
 

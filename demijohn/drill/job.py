@@ -77,17 +77,29 @@ def _container(image: str, arguments: list[str]) -> dict[str, Any]:
     }
 
 
-def create(kubectl: Kubectl, job: dict[str, Any]) -> str:
+def create(kubectl: Kubectl, job: dict[str, Any], patience: float = PATIENCE) -> str:
     """Create the Job; the name of its pod once that runs. Raises DrillError."""
     name = job["metadata"]["name"]
     kubectl.run("create", "-f", "-", feed=orjson.dumps(job))
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + patience
+    while True:
         pods = kubectl.get("pods", "-l", f"job-name={name}")["items"]
         if pods and _has_started(pods[0]):
             return str(pods[0]["metadata"]["name"])
+        if time.monotonic() > deadline:
+            raise DrillError(f"The Job's pod does not start: {_obstacle(kubectl, name, pods)}")
         time.sleep(0.5)
-    raise DrillError(f"The Job's pod does not start; `kubectl describe job {name}` says why.")
+
+
+def _obstacle(kubectl: Kubectl, name: str, pods: list[dict[str, Any]]) -> str:
+    """Why there is no pod, or why it waits: said here, since the Job is deleted at the end."""
+    conditions = [each for pod in pods for each in pod.get("status", {}).get("conditions") or []]
+    said = [str(each["message"]) for each in conditions if each.get("message")]
+    if not said:
+        about = f"involvedObject.name={name},type=Warning"
+        events = kubectl.get("events", "--field-selector", about)["items"]
+        said = [str(each.get("message")) for each in events]
+    return said[-1] if said else "the cluster does not say why."
 
 
 def _has_started(pod: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from demijohn.drill import access
 from demijohn.drill.errors import DrillError
-from demijohn.drill.http import NO_STATUS, TIMEOUT, Answer, Connection, Target
+from demijohn.drill.http import NO_STATUS, TIMEOUT, Answer, Connection
 from demijohn.drill.outcomes import MARKER, Burst, Failure, Lane, Line, StreamUse
 from demijohn.drill.pace import Pace
 from demijohn.drill.streams import AT_ONCE, BALLAST, SLOW, Streams, ballast
@@ -103,10 +103,7 @@ class Load:
 
     async def run(self) -> None:
         """Do all of it. Raises DrillError where the service can't be loaded at all."""
-        try:
-            self._target = await Target.resolve(self._plan.url, self._plan.key)
-        except OSError as error:
-            raise DrillError(f"{self._plan.url}: {error.strerror or error}.") from None
+        self._target = await access.resolved(self._plan.url, self._plan.key)
         if self._plan.asks_first:
             await access.check(self._target, self._plan.url, self._plan.run)
         if self._plan.has_streams:

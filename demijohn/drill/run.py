@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from demijohn.drill import database
+from demijohn.drill import access, database
 from demijohn.drill.account import Account, settle
 from demijohn.drill.cluster import Deployment, Hpa, Pod, read_hpa, read_pods, streams_on
 from demijohn.drill.errors import DrillError
@@ -287,6 +288,25 @@ def under_load(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run
         for line in _clean_up(setup, plan.run):
             setup.view.say(line)
         raise
+
+
+def ask_first(setup: Setup, plan: Plan) -> None:
+    """Before a long wait, find out whether the service will take the load that is to follow.
+
+    Raises DrillError where it will not. A Job's load asks by itself, from where it is.
+    """
+    if setup.inside is not None:
+        return
+
+    async def ask() -> None:
+        target = await access.resolved(plan.url, plan.key)
+        await access.check(target, plan.url, plan.run)
+
+    try:
+        asyncio.run(ask())
+    finally:
+        for line in _clean_up(setup, plan.run):
+            setup.view.say(line)
 
 
 def _loaded(setup: Setup, plan: Plan, action: Callable[[Scene], None]) -> Run:

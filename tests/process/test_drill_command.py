@@ -114,6 +114,25 @@ def test_a_service_that_is_not_there_ends_the_drill(cluster: Cluster, database: 
     assert f"{url}/data takes no documents: refused" in ended.err
 
 
+def test_a_data_drill_without_a_service_is_no_verdict(cluster: Cluster, database: Database) -> None:
+    """Where nobody listens nothing was promised: one line says so, and there is no report."""
+    url = f"http://127.0.0.1:{free_port()}"
+
+    ended = cluster.drill("data", "--url", url, uri=database.uri)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert f"{url}/data takes no documents: refused." in ended.err
+    assert not (cluster.directory / "drill-report").exists()
+
+
+def test_a_certificate_that_is_not_trusted_is_said(cluster: Cluster, served: Service) -> None:
+    """Of a connection that can't be made for a reason like this one, the reason counts."""
+    ended = cluster.drill("load", "--url", served.url.replace("http:", "https:"))
+
+    assert ended.code == 1
+    assert "takes no documents: unreachable ([SSL" in ended.out
+
+
 @pytest.mark.parametrize("words", [["rollout", "--times", "0"], ["data", "--url", "nowhere"]])
 def test_wrong_options_are_usage(cluster: Cluster, words: list[str]) -> None:
     """Exit code 2."""

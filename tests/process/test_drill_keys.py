@@ -97,11 +97,14 @@ def test_a_key_that_will_not_do_is_said_before_there_is_load_or_fault(
 
 
 def test_the_autoscalers_drill_asks_first_as_well(cluster: Cluster, database: Database) -> None:
-    """It does not load a service for half an hour that refuses every request."""
-    ended = cluster.drill("autoscale", uri=database.uri)
+    """It neither loads such a service nor waits for the least replicas, for half an hour each."""
+    for size in (2, 5):
+        cluster.is_at(size)
+        ended = cluster.drill("autoscale", uri=database.uri)
 
-    assert ended.code == 1, ended
-    assert REFUSED["none"] in ended.err
+        assert ended.code == 1, ended
+        assert REFUSED["none"] in ended.err
+        assert ended.out.count("Waiting until there are 2 replicas; there are 5.") == (size == 5)
 
 
 def test_what_can_be_no_key_is_usage_and_is_not_repeated(cluster: Cluster) -> None:

@@ -183,6 +183,10 @@ class Cluster:
         for name, value in objects.items():
             (self._programs / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
 
+    def is_at(self, size: int) -> None:
+        """Have its autoscaler begin at 2 or at 5 replicas; it asks for the other by and by."""
+        (self._programs / "asked").write_text("17" if size == 5 else "0", encoding="utf-8")
+
     def drill(self, *words: str, uri: str = "", path: str | None = None) -> Ended:
         """Run `demijohn drill`."""
         done = subprocess.run(

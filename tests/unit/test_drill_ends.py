@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from demijohn.drill import autoscale, rollout
+from demijohn.drill import autoscale, job, rollout
 from demijohn.drill.cluster import Deployment
 from demijohn.drill.errors import DrillError
 from demijohn.drill.generator import Generator, LoadOver
@@ -189,6 +189,44 @@ def test_a_report_that_cannot_be_written_is_known_beforehand(tmp_path: Path) -> 
         with pytest.raises(DrillError, match="taken"):
             check(path)
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+PENDING = r"""
+import json, os, sys
+
+match sys.argv[1:]:
+    case ["get", "pods", *_]:
+        print(json.dumps({"items": json.loads(os.environ["PODS"])}))
+    case ["get", "events", *_]:
+        print(json.dumps({"items": json.loads(os.environ["EVENTS"])}))
+"""
+UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "Insufficient cpu."}
+QUOTA = {"message": "exceeded quota"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "events", "said"),
+    [
+        ([{"status": {"conditions": [UNSCHEDULED]}}], [], "Insufficient cpu."),
+        ([], [QUOTA], "exceeded quota"),
+        ([{"status": {}}], [], "the cluster does not say why"),
+    ],
+)
+def test_a_job_that_does_not_start_is_said_to_why(
+    pods: list[object],
+    events: list[object],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here, since the Job is gone when somebody would ask the cluster."""
+    (tmp_path / "kubectl.py").write_text(PENDING)
+    kubectl = Kubectl((sys.executable, str(tmp_path / "kubectl.py")))
+    monkeypatch.setenv("PODS", json.dumps(pods))
+    monkeypatch.setenv("EVENTS", json.dumps(events))
+
+    with pytest.raises(DrillError, match=said):
+        job.create(kubectl, job.manifest("name", "image", [], 60), patience=0)
 
 
 def test_a_job_outlives_its_drill_by_little() -> None:
