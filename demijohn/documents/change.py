@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from demijohn.errors import Problem
 from demijohn.formats.bson_values import Value, encode
@@ -34,8 +34,7 @@ class Target:
         return encode({"_id": self.id})
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """The stored bytes before and after; None where there was or is no document."""
 
     before: bytes | None

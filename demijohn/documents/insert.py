@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bson import ObjectId
 
@@ -15,8 +15,7 @@ from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Insertion:
+class Insertion(NamedTuple):
     """A document that is to be inserted, and the id that it gets, its own or a new one.
 
     What it is held to it is held to when it is inserted: a request with a key may have been carried

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 import bson
 
@@ -35,8 +36,7 @@ class Key:
         return bson.encode({"_id": self.id})
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What a request was told. `body` is None where it was too large to be kept."""
 
     status: int

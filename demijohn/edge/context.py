@@ -30,6 +30,13 @@ class Context(NamedTuple):
     client: str | None = None
     """The address that it comes from: the peer's, or what a trusted proxy has said."""
 
+    def of(self, caller: Caller) -> Context:
+        """The same of a caller who was let in."""
+        # `_replace` takes several times as long, on every request.
+        return Context(
+            self.method, self.path, self.peer, self.trace, self.began, caller, self.client
+        )
+
 
 class Admission(NamedTuple):
     """What the guard and the trace need of a request's head."""

@@ -17,7 +17,7 @@ from demijohn.edge.context import Admission, Context
 from demijohn.errors import Problem, Unauthenticated
 from demijohn.settings import Settings, networks
 from demijohn.telemetry import trace
-from demijohn.telemetry.metrics import METHODS, Metrics
+from demijohn.telemetry.metrics import METHODS, Answered, Metrics
 from demijohn.telemetry.request_log import RequestLog
 
 HEALTH = frozenset({"/livez", "/readyz"})
@@ -106,7 +106,7 @@ class Entrance:
             self._limits.take_of_key(caller.id)
         if context.method not in ("GET", "HEAD"):
             caller.check_known()
-        return context._replace(caller=caller)
+        return context.of(caller)
 
     def _without_asking(self, context: Context, admission: Admission) -> Caller | None:
         if self._keyring is not None:
@@ -170,16 +170,15 @@ class Entrance:
         self._tell(ended)
 
     def _tell(self, ended: list[Ended]) -> None:
-        for context, outcome, seconds in ended:
-            self._count(context, outcome, seconds)
+        self._metrics.answered([_answered(each) for each in ended])
+        for _, outcome, _ in ended:
+            self._count_ending(outcome)
         self._log.write(
             (_fields(context, outcome, seconds), context.path in PROBES)
             for context, outcome, seconds in ended
         )
 
-    def _count(self, context: Context, outcome: Outcome, seconds: float) -> None:
-        method = context.method if context.method in METHODS else "OTHER"
-        self._metrics.answered(outcome.route, method, outcome.status, seconds)
+    def _count_ending(self, outcome: Outcome) -> None:
         if outcome.problem:
             self._metrics.problems.labels(outcome.problem).inc()
         if outcome.cut:
@@ -194,6 +193,12 @@ class Entrance:
             request_id=context.trace.request_id,
             exc_info=error,
         )
+
+
+def _answered(ended: Ended) -> Answered:
+    context, outcome, seconds = ended
+    method = context.method if context.method in METHODS else "OTHER"
+    return Answered(outcome.route, method, outcome.status, seconds)
 
 
 def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, object]:

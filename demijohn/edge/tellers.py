@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
 
 from demijohn.documents.change import Changed
 from demijohn.documents.ids import id_of
@@ -48,8 +48,7 @@ class Tells(Protocol[Outcome_contra]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Teller:
+class Teller(NamedTuple):
     """Tells what has become of a document, as the request wants to be told."""
 
     collection: str
@@ -94,7 +93,6 @@ class Teller:
         return (("Preference-Applied", f"return={self.asked.preference}"),)
 
 
-@dataclass(frozen=True, slots=True)
 class GuideTeller(Teller):
     """Tells the guide's words, and where the document is."""
 
@@ -123,7 +121,7 @@ def minimal(answer: Told) -> Told:
     headers = tuple(each for each in answer.headers if each[0] not in _OF_THE_BODY)
     status = NO_CONTENT if answer.status == OK else answer.status
     applied = ("Preference-Applied", "return=minimal")
-    return replace(answer, status=status, headers=(*headers, applied), body=b"")
+    return answer._replace(status=status, headers=(*headers, applied), body=b"")
 
 
 def _content_type(asked: Asked) -> tuple[str, str]:

@@ -10,8 +10,7 @@ first, as in most parsers; the standard leaves it open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import bson
 from bson.errors import BSONError
@@ -27,8 +26,7 @@ DocumentId: TypeAlias = ObjectId | str | int | float | dict[str, Any]
 """What plain JSON can give as `_id`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedDocument:
+class ParsedDocument(NamedTuple):
     """A document that can be kept: its fields in their order, `_id` set apart.
 
     `id` is None when the client gave none. A client can't give null: that is refused.

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from demijohn.edge.context import CONTEXT, PROBLEM, ROUTE, Context
@@ -29,8 +28,7 @@ _DROPPED = frozenset({b"transfer-encoding", b"content-length", b"connection", b"
 NO_SLOTS: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the application said. ``rest`` is None where ``body`` is the whole."""
 
     status: int

@@ -67,7 +67,7 @@ class Exchange:
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.keep_alive = cycle.keep_alive and not close
-        default = b"".join(b"%b: %b\r\n" % header for header in cycle.default_headers)
+        default = _DEFAULT.lines(cycle.default_headers)
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         cycle.transport.write(b"".join((STATUS_LINE[status], default, head, end, body)))
         cycle.message_event.set()
@@ -103,6 +103,23 @@ class Exchange:
     def cut(self) -> None:
         """End the connection without ending the answer."""
         self.connection.abort()
+
+
+class _Default:
+    """uvicorn's own headers as lines: it makes them anew once a second, with the date."""
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._lines = b""
+
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        if headers is not self._headers:
+            self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self._headers = headers
+        return self._lines
+
+
+_DEFAULT = _Default()
 
 
 def _head(headers: Headers) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -68,6 +69,7 @@ class Hot:
         self._patience = patience
         self._pressure = pressure or Pressure(0)
         self._waits = Waits()
+        self._deadlines = _Deadlines(self._loop)
         self._under_way = 0
         self._settled: deque[tuple[asyncio.Future[Any], Any]] = deque()
         self._is_due = False
@@ -82,21 +84,22 @@ class Hot:
         if self._pressure.refuses(self._under_way, ENOUGH):
             raise overloaded()
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        ticket = submit(_Waiting(self, future))
-        late = self._loop.call_later(self._patience, _give_up, ticket, future, overloaded)
-        connection.when_lost = lambda: _give_up(ticket, future, ClientGone)
+        waiting = _Waiting(self, future)
+        waiting.ticket = submit(waiting)
+        connection.when_lost = waiting.leave
         wait = self._waits.begin()
+        self._deadlines.add(wait.began + self._patience, waiting)
         self._under_way += 1
         try:
             return await future
         except asyncio.CancelledError:
-            ticket.withdraw(leading=True)
+            waiting.ticket.withdraw(leading=True)
             raise
         finally:
             wait.is_over = True
             self._under_way -= 1
             connection.when_lost = None
-            late.cancel()
+            waiting.end()
 
     def longest_wait(self) -> float:
         """Seconds that the longest has waited, where there are more than are asked at one time."""
@@ -139,21 +142,68 @@ class Hot:
 class _Waiting(Generic[Outcome]):
     """What waits on the loop (`store.together.Waiter`)."""
 
-    __slots__ = ("_future", "_hot")
+    __slots__ = ("_future", "_hot", "ticket")
 
     def __init__(self, hot: Hot, future: asyncio.Future[Outcome]) -> None:
         self._hot = hot
-        self._future = future
+        self._future: asyncio.Future[Outcome] | None = future
+        self.ticket: Ticket[Any, Outcome] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._future is None
 
     def settle(self, outcome: Outcome | BaseException) -> None:
-        self._hot.bring(self._future, outcome)
+        future = self._future
+        if future is not None:
+            self._hot.bring(future, outcome)
 
     def lead(self, lead: Lead) -> None:
         self._hot.lead(lead)
 
+    def leave(self) -> None:
+        """The client has left."""
+        self.give_up(ClientGone)
 
-def _give_up(
-    ticket: Ticket[Any, Any], future: asyncio.Future[Any], why: Callable[[], BaseException]
-) -> None:
-    if ticket.withdraw(leading=True) and not future.done():
-        future.set_exception(why())
+    def give_up(self, why: Callable[[], BaseException]) -> None:
+        """Wait no longer, unless its turn has come."""
+        future, ticket = self._future, self.ticket
+        if future is None or ticket is None or future.done():
+            return
+        if ticket.withdraw(leading=True):
+            future.set_exception(why())
+
+    def end(self) -> None:
+        """Let go of what it holds: in the queue of deadlines it may stay a while."""
+        self._future = self.ticket = None
+
+
+class _Deadlines:
+    """Until when each waits for its turn, the oldest first, by one timer for all of them.
+
+    All have the same patience; and a timer for each costs as much as a tenth of a small request.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._queue: deque[tuple[float, _Waiting[Any]]] = deque()
+        self._is_timed = False
+
+    def add(self, deadline: float, waiting: _Waiting[Any]) -> None:
+        """Have it give up at that time of the monotonic clock; never before one added earlier."""
+        while self._queue and self._queue[0][1].is_over:
+            self._queue.popleft()
+        self._queue.append((deadline, waiting))
+        if not self._is_timed:
+            self._time()
+
+    def _time(self) -> None:
+        self._is_timed = bool(self._queue)
+        if self._queue:
+            self._loop.call_later(max(self._queue[0][0] - time.monotonic(), 0), self._look)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        while self._queue and (self._queue[0][0] <= now or self._queue[0][1].is_over):
+            self._queue.popleft()[1].give_up(overloaded)
+        self._time()

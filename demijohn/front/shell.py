@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -302,7 +301,7 @@ async def _send_chunks(first: bytes, rest: Rest, exchange: Exchange) -> None:
 def _streamed(answer: Answer, rest: Rest) -> Answer:
     """The answer with what drives it, of a length that is not known."""
     headers = [each for each in answer.headers if each[0].lower() != "content-length"]
-    return replace(answer, headers=headers, rest=rest)
+    return answer._replace(headers=headers, rest=rest)
 
 
 def _is_counted(rest: Rest | None) -> bool:
@@ -350,24 +349,27 @@ def _check_head(request: _Request) -> None:
 
 def _admission(scope: Scope, headers: dict[bytes, bytes]) -> Admission:
     client = scope["client"]
+    # Each proxy may have added some of them once more.
+    is_each_once = len(headers) == len(scope["headers"])
+    every = headers if is_each_once else _joined(scope["headers"])
     return Admission(
         peer=client[0] if client else None,
-        host=_every(b"host", scope, headers),
-        forwarded=_every(b"forwarded", scope, headers),
-        x_forwarded_for=_every(b"x-forwarded-for", scope, headers),
-        request_id=_last(b"x-request-id", headers),
-        traceparent=_last(b"traceparent", headers),
-        authorization=_every(b"authorization", scope, headers),
+        host=_text(every.get(b"host")),
+        forwarded=_text(every.get(b"forwarded")),
+        x_forwarded_for=_text(every.get(b"x-forwarded-for")),
+        request_id=_text(headers.get(b"x-request-id")),
+        traceparent=_text(headers.get(b"traceparent")),
+        authorization=_text(every.get(b"authorization")),
     )
 
 
-def _last(name: bytes, headers: dict[bytes, bytes]) -> str | None:
-    value = headers.get(name)
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The values of each header as one (RFC 9110, section 5.2)."""
+    values: dict[bytes, bytes] = {}
+    for name, value in headers:
+        values[name] = b"%b,%b" % (values[name], value) if name in values else value
+    return values
+
+
+def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
-
-
-def _every(name: bytes, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
-    """All values of a header that each proxy may add once more."""
-    if name not in headers:
-        return None
-    return b",".join([value for each, value in scope["headers"] if each == name]).decode("latin-1")

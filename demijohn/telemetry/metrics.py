@@ -7,8 +7,8 @@ Under `demijohn serve` every worker process writes its figures into files below
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -28,6 +28,15 @@ _SECONDS = (
 _SIZES = tuple(float(2**power) for power in range(11))
 
 
+class Answered(NamedTuple):
+    """A request that was answered, and the seconds that it took."""
+
+    route: str
+    method: str
+    status: int
+    seconds: float
+
+
 class Metrics:
     """One process's metrics; made once by the assembly and handed to whoever counts."""
 
@@ -35,6 +44,7 @@ class Metrics:
         """Register every metric in a registry of this object's own."""
         self.registry = CollectorRegistry()
         self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._by_express: dict[str, int] = {}
         self._register_requests()
         self._register_database()
         build = self._gauge("build_info", "1, with the version as its label.", "livemax", "version")
@@ -119,16 +129,34 @@ class Metrics:
         """A gauge that adds up the worker processes by `mode`, those that live only."""
         return Gauge(PREFIX + name, what, labels, registry=self.registry, multiprocess_mode=mode)
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request, and the seconds that it took."""
+    def answered_by_express(self, route: str) -> None:
+        """Say of a request that is about to be counted by which path it was answered."""
+        self._by_express[route] = self._by_express.get(route, 0) + 1
+
+    def answered(self, requests: Iterable[Answered]) -> None:
+        """Count requests that have ended, and the seconds that each took.
+
+        Those that end in one turn of the loop together: a series is written to a file each time.
+        """
+        numbers: dict[Counter, int] = {}
+        for route, method, status, seconds in requests:
+            counter, histogram = self._series(route, method, status)
+            numbers[counter] = numbers.get(counter, 0) + 1
+            histogram.observe(seconds)
+        for counter, number in numbers.items():
+            counter.inc(number)
+        by_express, self._by_express = self._by_express, {}
+        for route, number in by_express.items():
+            self.express.labels(route).inc(number)
+
+    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         known = self._of_requests.get((route, method, status))
         if known is None:
             # Looking a series up by its labels costs more than counting in it.
             counter = self.requests.labels(route, method, status)
             known = counter, self.seconds.labels(route, method)
             self._of_requests[route, method, status] = known
-        known[0].inc()
-        known[1].observe(seconds)
+        return known
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, every worker process added up."""

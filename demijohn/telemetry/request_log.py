@@ -38,6 +38,8 @@ class RequestLog:
         As many lines as a pipe takes in one piece are written together.
         """
         part = b""
+        # Of all alike: it is when they are written.
+        now, pid = datetime.now(UTC), os.getpid()
         for fields, is_probe in requests:
             if not (self._is_debug if is_probe else self._is_info):
                 continue
@@ -45,16 +47,11 @@ class RequestLog:
             if self._is_text:
                 getattr(structlog.get_logger(), level)("request", **fields)
                 continue
-            line = _line(level, fields)
+            head = {"timestamp": now, "level": level, "event": "request"}
+            line = printable_json(orjson.dumps({**head, **fields, "pid": pid}, option=_OPTIONS))
             if part and len(part) + len(line) > LARGEST_WRITE:
                 logs.write(part)
                 part = b""
             part += line
         if part:
             logs.write(part)
-
-
-def _line(level: str, fields: Fields) -> bytes:
-    headline = {"timestamp": datetime.now(UTC), "level": level, "event": "request"}
-    line = orjson.dumps({**headline, **fields, "pid": os.getpid()}, option=_OPTIONS)
-    return printable_json(line)
