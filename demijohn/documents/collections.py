@@ -55,9 +55,15 @@ class Configuration:
     def check(self, document: bytes) -> None:
         """Hold a document, or its fields alone, to the schema. Raises InvalidDocument."""
         if self.schema is not None:
-            plain = plain_value(Value(DOCUMENT, document))
-            plain.pop(_ID, None)
-            self.schema.check(plain)
+            self.schema.check(_held(document))
+
+    def fits(self, document: bytes) -> bool:
+        """Whether `check` would raise nothing. It does not say what would be wrong, nor look."""
+        return self.schema is None or self.schema.fits(_held(document))
+
+    def is_quick(self, text: bytes) -> bool:
+        """Whether `fits` takes next to no time for the document in a plain JSON text."""
+        return self.schema is None or self.schema.is_quick(text)
 
     def read(self, body: bytes, *, extended: bool) -> Draft:
         """The document in a text, held to the schema. Raises as `read_draft` and `check` do."""
@@ -195,6 +201,13 @@ def _compiled(schema: bytes | None) -> Schema | None:
     from demijohn.schemas.schema import compile_schema  # noqa: PLC0415
 
     return compile_schema(schema)
+
+
+def _held(document: bytes) -> dict[str, Any]:
+    """What of a document is held to a schema: all but its id, in its plain spelling."""
+    plain: dict[str, Any] = plain_value(Value(DOCUMENT, document))
+    plain.pop(_ID, None)
+    return plain
 
 
 def _where(collection: str) -> bytes:

@@ -16,6 +16,7 @@ import orjson
 from demijohn.errors import Fault, InvalidDocument, InvalidSchema
 from demijohn.formats.json_faults import MOST_FAULTS, is_deep, pointer_to
 from demijohn.formats.plain_in import parse_value
+from demijohn.schemas.pace import Pace, pace_of
 from demijohn.schemas.parts import Parts, Place, refusal
 from demijohn.schemas.tales import Tales, weigh_document
 from demijohn.schemas.ways import whole_way
@@ -62,6 +63,16 @@ class Schema:
     _validator: jsonschema_rs.Draft202012Validator
     _cost: Cost
     _tales: Tales
+    _pace: Pace | None
+
+    def is_quick(self, text: bytes) -> bool:
+        """Whether `fits` takes next to no time for the document in a JSON text, whatever it is."""
+        return self._pace is not None and self._pace.is_quick(text)
+
+    def fits(self, document: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Whether `check` would raise nothing."""
+        values, levels = _measure(document)
+        return self._cost.is_bearable(values, levels) and self._validator.is_valid(document)
 
     def check(self, document: Any) -> None:  # noqa: ANN401 - any JSON value
         """Hold a document in its plain JSON spelling to the schema.
@@ -134,7 +145,8 @@ def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
     # Before the compiler, which may follow references and takes memory for each pattern.
     parts = Parts(value)
     cost = weigh(parts)
-    return Schema(text, _compile(value, count_patterns(parts)), cost, Tales.of(parts, cost))
+    validator = _compile(value, count_patterns(parts))
+    return Schema(text, validator, cost, Tales.of(parts, cost), pace_of(parts))
 
 
 def _check_form(value: dict[str, Any], size: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from typing import Any, Protocol, cast
 
 import bson
@@ -163,11 +164,9 @@ class Commands:
         InvalidDocument where the database refuses the command for one of them, carried out nothing
         and does not say which.
         """
-        refused = self._hold.refused(collection, documents)
-        if refused:
-            places = [at for at in range(len(documents)) if at not in refused]
-            failed = self.insert_many(collection, [documents[at] for at in places])
-            return refused | {places[at]: problem for at, problem in failed.items()}
+        return self._hold.insert(collection, documents, partial(self._insert_many, collection))
+
+    def _insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
         if not documents:
             return {}
         with self._bounded("insertMany", writes=self._writes), told(untaken):

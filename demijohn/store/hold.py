@@ -1,11 +1,12 @@
 """What of the collections a caller is held to: all of it, or the documents of a row filter.
 
-It is applied here, at the commands themselves, so that no operation above can forget it.
+It is applied at the commands themselves, so that no operation above can forget it; for inserts that
+ride together at their queue's door, behind which nobody knows whose a document is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from demijohn.formats.bson_values import DOCUMENT, Node, Value, encode
 
 MOST = Int64(2**63 - 1)
 """A limit that limits nothing."""
+InsertMany = Callable[[Sequence[bytes]], dict[int, Problem]]
+"""Inserts documents; the problem of each that failed, by its place."""
 
 
 class RowFilter(Protocol):
@@ -86,7 +89,21 @@ class Hold:
         if rows is not None:
             rows.check_update(update)
 
-    def refused(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
+    def insert(
+        self, collection: str, documents: Sequence[bytes], insert: InsertMany
+    ) -> dict[int, Problem]:
+        """Insert those of the documents that may be written, each tried by itself.
+
+        The problem of each that was not inserted, by its place. Raises what `insert` raises.
+        """
+        refused = self._refused(collection, documents)
+        if not refused:
+            return insert(documents)
+        places = [at for at in range(len(documents)) if at not in refused]
+        failed = insert([documents[at] for at in places]) if places else {}
+        return refused | {places[at]: problem for at, problem in failed.items()}
+
+    def _refused(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
         """The documents that may not be written, by their places."""
         rows = self.of(collection)
         found: dict[int, Problem] = {}

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from demijohn.errors import InvalidDocument, Problem, TooLarge
 from demijohn.store.commands import Commands
+from demijohn.store.hold import EVERYTHING, Hold
 from demijohn.store.together import Bounds, Queues, Ticket, Waiter
 
 MIB = 1024 * 1024
@@ -42,11 +43,18 @@ class Inserts:
         bounds = Bounds(MOST_IN_BATCH, LARGEST_BATCH, MOST_WAITING, MOST_WAITING_BYTES, patience)
         self._observe = observe
         self._queues: Queues[Item, Problems] = Queues(self._carry_out, _size, bounds)
+        self._hold = EVERYTHING
+
+    def held_to(self, hold: Hold) -> Inserts:
+        """The same for what is held to; they ride in the same commands as all others."""
+        held = copy.copy(self)
+        held._hold = hold  # noqa: SLF001 - it is one of ours
+        return held
 
     def insert(self, collection: str, document: bytes) -> None:
         """Insert one document; returns once it is acknowledged.
 
-        Raises DuplicateKey, InvalidDocument, TooLarge, Overloaded, DatabaseUnavailable,
+        Raises Forbidden, DuplicateKey, InvalidDocument, TooLarge, Overloaded, DatabaseUnavailable,
         OutcomeUnknown.
         """
         for problem in self.insert_many(collection, (document,)).values():
@@ -57,15 +65,16 @@ class Inserts:
 
         Raises Overloaded, for all of them, where they have to wait for too long.
         """
-        return self._queues.of(collection).run(documents)
+        return self._hold.insert(collection, documents, self._queues.of(collection).run)
 
     def submit(
         self, collection: str, document: bytes, waiter: Waiter[Problems]
     ) -> Ticket[Item, Problems]:
         """Insert one document, whose problem, if any, the waiter is told; it never blocks.
 
-        Raises Overloaded where too much waits.
+        Raises Forbidden for one that may not be written, Overloaded where too much waits.
         """
+        self._hold.check(collection, document)
         return self._queues.of(collection).submit((document,), waiter)
 
     def _carry_out(self, collection: str, items: Sequence[Item]) -> list[Problems]:

@@ -162,30 +162,31 @@ def test_the_guide_s_routes_are_held_too(
     assert data.count_documents({}) == 3
 
 
-def test_the_express_path_is_for_whole_keys(
+def test_the_express_path_is_held_too(
     keyed_url: str, keys: dict[str, str], keyed_things: Things
 ) -> None:
-    """It serves a key without a filter, as far as its scopes go, and never one with a filter."""
+    """It serves each key as far as its scopes and its row filter go; no list, and nobody else."""
     id_ = str(ObjectId())
     keep(keyed_things, {"_id": ObjectId(id_), "owner": "bob", "hush": "hush"})
     path = f"{THINGS}/{id_}"
     body = '{"owner":"ada"}'
-    ada, admin = Caller(keyed_url, keys["ada"]), Caller(keyed_url, keys["all"])
-    reader = Caller(keyed_url, keys["reader"])
+    ada, bob = Caller(keyed_url, keys["ada"]), Caller(keyed_url, keys["bob"])
+    admin, reader = Caller(keyed_url, keys["all"]), Caller(keyed_url, keys["reader"])
     # Once each by the full path, after which the collection's configuration is known.
     assert admin.get(path).status == admin.post(body, THINGS).status - 1 == 200
     before = expressed(admin)
-    assert ada.get(path).problem() == "not-found"
-    assert ada.post(body, THINGS).status == 201
-    assert ada.post('{"owner":"bob"}', THINGS).problem() == "forbidden"
     assert ada.get("/data").status == 200
     assert reader.post(body, THINGS).problem() == "forbidden"
     assert Caller(keyed_url, keys["other"]).get(path).problem() == "forbidden"
     assert Caller(keyed_url, None).get(path).problem() == "unauthenticated"
     assert expressed(admin) == before
+    assert ada.get(path).problem() == "not-found"
+    assert bob.get(path).json()["hush"] == "hush"
+    assert ada.post(body, THINGS).status == 201
+    assert ada.post('{"owner":"bob"}', THINGS).problem() == "forbidden"
     assert reader.get(path).status == 200
     assert admin.post(body, THINGS).status == 201
-    assert expressed(admin) == before + 2
+    assert expressed(admin) == before + 6
 
 
 def expressed(client: Caller) -> float:

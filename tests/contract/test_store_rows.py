@@ -22,6 +22,7 @@ from demijohn.errors import Forbidden, Problem, WriteConflict
 from demijohn.query.rows import read_rows
 from demijohn.store.documents import Store
 from demijohn.store.hold import Hold
+from demijohn.store.inserts import Inserts
 from demijohn.store.reading import Query
 from tests.support.database import Database
 from tests.support.stores import THINGS, own_store
@@ -174,6 +175,24 @@ def _insert(held: Store) -> None:
     held.single.insert(THINGS, NEW)
 
 
+class _Waits:
+    """Waits for an outcome; whom it is to lead it leads when it is asked to."""
+
+    def __init__(self) -> None:
+        self.leads: list[Callable[[], None]] = []
+        self.outcomes: list[object] = []
+
+    def settle(self, outcome: object) -> None:
+        self.outcomes.append(outcome)
+
+    def lead(self, lead: Callable[[], None]) -> None:
+        self.leads.append(lead)
+
+
+def _submit(held: Store) -> None:
+    held.inserts.submit(THINGS, NEW, _Waits())
+
+
 def _replaced(held: Store, where: bytes, owner: object) -> None:
     new = bson.encode({**bson.decode(where), "owner": owner})
     held.single.replace(THINGS, where, new)
@@ -206,6 +225,7 @@ COMMANDS: dict[str, Callable[[Store], bool]] = {
     "insert": lambda held: _is_refused(Forbidden, lambda: _insert(held)),
     "insert many": lambda held: set(held.single.insert_many(THINGS, [NEW])) == {0},
     "insert batched": lambda held: set(held.inserts.insert_many(THINGS, [NEW])) == {0},
+    "insert submitted": lambda held: _is_refused(Forbidden, lambda: _submit(held)),
     "replace one's own": lambda held: _is_refused(
         Forbidden, lambda: _replaced(held, OWN_ONE, "bob")
     ),
@@ -235,3 +255,52 @@ def test_a_command_that_is_not_held_is_noticed(
     """The control: with the hold forgotten each of the checks above fails."""
     monkeypatch.setattr(Hold, "of", lambda _hold, _collection: None)
     assert not COMMANDS[command](held)
+
+
+BOB = read_rows(b'{"owner":"bob"}')
+
+
+def test_inserts_of_all_callers_ride_in_one_command(database: Database) -> None:
+    """Whatever each is held to; what one may not write does not join them."""
+    commands: list[int] = []
+    with own_store(database, DATABASE) as store:
+        whole = Inserts(store.single, 30, commands.append)
+        ada, bob = (whole.held_to(Hold(rows)) for rows in (ADA, BOB))
+        waits = [_Waits() for _ in range(4)]
+        for at, (inserts, owner) in enumerate([(ada, "ada"), (bob, "bob"), (whole, "ada")]):
+            new = bson.encode({"_id": ObjectId(), "owner": owner})
+            inserts.submit(THINGS, new, waits[at])
+        with pytest.raises(Forbidden):
+            bob.submit(THINGS, bson.encode({"_id": ObjectId(), "owner": "ada"}), waits[3])
+        for lead in waits[0].leads:
+            lead()
+    assert [each.outcomes for each in waits] == [[{}], [{}], [{}], []]
+    assert [len(each.leads) for each in waits] == [1, 0, 0, 0]
+    assert commands == [3]
+
+
+def test_reads_at_one_time_are_of_one_s_own(database: Database) -> None:
+    """The same ids, asked for by all: to each only what is theirs, and to the others nothing."""
+    ids = [ObjectId().binary for _ in range(20)]
+    documents = {
+        each: bson.encode({"_id": ObjectId(each), "owner": ("ada", "bob")[at % 2]})
+        for at, each in enumerate(ids)
+    }
+    with own_store(database, DATABASE) as store:
+        assert store.single.insert_many(THINGS, list(documents.values())) == {}
+        asked = {rows: [(each, _Waits()) for each in ids] for rows in (ADA, BOB, None)}
+        for place in range(len(ids)):
+            for rows, waits in asked.items():
+                held = store if rows is None else store.held_to(rows)
+                held.finds.submit(THINGS, *waits[place])
+        for waits in asked.values():
+            for lead in waits[0][1].leads:
+                lead()
+    for rows, waits in asked.items():
+        expected = {
+            each: None if rows and not rows.holds(document) else document
+            for each, document in documents.items()
+        }
+        assert {each: waiter.outcomes for each, waiter in waits} == {
+            each: [found] for each, found in expected.items()
+        }

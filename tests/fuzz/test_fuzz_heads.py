@@ -24,8 +24,8 @@ from demijohn.errors import (
     UnsupportedMediaType,
 )
 from demijohn.formats import media_types
-from demijohn.front.express import LARGEST, WATCHED, Line, _line
 from demijohn.front.heads import framing, origin_form
+from demijohn.front.plain import LARGEST, WATCHED, Line, line_of
 from demijohn.telemetry import trace
 from demijohn.web.negotiation import read_asked, read_key
 from demijohn.web.requests import require_media
@@ -88,10 +88,10 @@ BODIES = st.sampled_from([b"", b"{}", b"x" * LARGEST, b"x" * (LARGEST + 1)])
 def test_what_is_plain(scope: dict[str, Any], body: bytes) -> None:
     """A head is plain or it is not; a plain one says nothing that has to be looked at."""
     headers = scope["headers"]
-    line = _line(scope, body)
+    line = line_of(scope, body)
     # The order of headers is nobody's business, and neither are those that nobody looks at.
-    assert _line({**scope, "headers": headers[::-1]}, body) == line
-    assert _line({**scope, "headers": [*headers, (b"x-other", b"\xff")]}, body) == line
+    assert line_of({**scope, "headers": headers[::-1]}, body) == line
+    assert line_of({**scope, "headers": [*headers, (b"x-other", b"\xff")]}, body) == line
     if line is not None:
         check_plain(line, scope, body)
 

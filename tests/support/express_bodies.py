@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from demijohn.front.express import LARGEST
+from demijohn.front.plain import LARGEST
 from tests.support.express_seeds import ABSENT_ID, NAMED_ID, NUMBERED_ID, SMALL_ID
 
 MAX_BODY = 64 * 1024
@@ -26,6 +26,10 @@ _VALUES = st.recursive(
     max_leaves=5,
 )
 _FIELDS = st.dictionaries(_KEYS, _VALUES, max_size=4)
+_HELD: st.SearchStrategy[Any] = st.sampled_from(
+    [{}, {}, *[{"n": 1}] * 3, {"n": 2}, {"n": 1.0}, {"n": 1.5}, {"n": [1]}, {"n": "1"}]
+) | st.builds(lambda words: {"n": 1, "words": words}, _LEAVES)
+"""What the schemas look at, and the row filters."""
 NEW_IDS = st.sampled_from(
     [ABSENT_ID, ABSENT_ID.upper(), "new", "", ".", "{", "é/%", 7, 7.5, -0.0, 2**63 - 1, {"a": 1}]
 )
@@ -41,7 +45,7 @@ def padded(size: int) -> bytes:
 
 @st.composite
 def _documents(draw: st.DrawFn, ids: st.SearchStrategy[Any] | None = None) -> bytes:
-    fields = draw(_FIELDS)
+    fields = draw(_FIELDS) | draw(_HELD)
     if ids is not None:
         # It need not be the first member.
         fields = {**fields, "_id": draw(ids)} if draw(st.booleans()) else {"_id": draw(ids)}

@@ -21,7 +21,7 @@ from bson import (
     Timestamp,
 )
 
-from demijohn.front.express import LARGEST
+from demijohn.front.plain import LARGEST
 
 _DEEP: list[Any] = []
 for _ in range(90):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from demijohn.documents.collections import UNCONFIGURED, Configurations
-from demijohn.front import express
+from demijohn.front import express, plain
+from demijohn.store.documents import Store
+from demijohn.store.hold import RowFilter
 from tests.support.express_requests import HOT, WITH_QUERY, Request, with_header
 
 ROOT = Path(__file__).parents[2]
@@ -25,14 +26,14 @@ import sys
 if "demijohn.launcher.worker" in sys.orig_argv:
     from tests.support import express_faults
 
-    express_faults.FAULTS[{fault!r}].put_in()
+    express_faults.BUILDS[{fault!r}]()
 """
-_line = express._line
+_line_of = plain.line_of
 
 
 def environ(directory: Path, fault: str) -> dict[str, str]:
     """What has workers put the fault in; a file for that is written into `directory`."""
-    assert fault in FAULTS
+    assert fault in BUILDS
     directory.mkdir()
     (directory / "sitecustomize.py").write_text(_LOADER.format(fault=fault))
     return {"PYTHONPATH": os.pathsep.join([str(directory), str(ROOT)])}
@@ -40,30 +41,46 @@ def environ(directory: Path, fault: str) -> dict[str, str]:
 
 def _passes_over(name: bytes) -> Callable[[], None]:
     """A build that does not look at a header."""
-    return lambda: express.WATCHED.pop(name)  # type: ignore[return-value]
+    return lambda: plain.WATCHED.pop(name)  # type: ignore[return-value]
 
 
-def _without_query(scope: dict[str, Any], body: bytes) -> express.Line | None:
-    return _line({**scope, "query_string": b""}, body)
+def _without_query(scope: dict[str, Any], body: bytes) -> plain.Line | None:
+    return _line_of({**scope, "query_string": b""}, body)
 
 
-def _any_type(scope: dict[str, Any], body: bytes) -> express.Line | None:
+def _any_type(scope: dict[str, Any], body: bytes) -> plain.Line | None:
     headers = [each for each in scope["headers"] if each[0] != b"content-type"]
     kind = [(b"content-type", b"application/json")]
-    return _line({**scope, "headers": headers + kind}, body)
+    return _line_of({**scope, "headers": headers + kind}, body)
 
 
 def _put_in(name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(express, name, value)
 
 
+async def _fits_always(*_: object) -> bool:
+    return True
+
+
 def _put_in_no_schema() -> None:
-    Configurations.known = lambda *_: UNCONFIGURED  # type: ignore[method-assign]
+    setattr(express.Express, "_is_fit", _fits_always)  # noqa: B010 - to mypy it is no such method
+
+
+def _put_in_one_queue(name: str) -> Callable[[], None]:
+    """A build in which what is held rides with all others, and nobody looks whose it is."""
+    right = Store.held_to
+
+    def held_to(store: Store, rows: RowFilter) -> Store:
+        held = right(store, rows)
+        setattr(held, name, getattr(store, name))
+        return held
+
+    return lambda: setattr(Store, "held_to", held_to)
 
 
 def _put_in_no_label() -> None:
     right = express._whole
-    express._whole = lambda line, told: right(line, replace(told, problem=None))
+    express._whole = lambda line, told: right(line, told._replace(problem=None))
 
 
 @dataclass(frozen=True)
@@ -77,8 +94,14 @@ class Fault:
 FAULTS = {
     "Accept passed over": Fault(_passes_over(b"accept"), with_header(b"Accept")),
     "conditions passed over": Fault(_passes_over(b"if-none-match"), with_header(b"If-None-Match")),
-    "any Content-Type taken": Fault(_put_in("_line", _any_type), with_header(b"Content-Type")),
-    "parameters passed over": Fault(_put_in("_line", _without_query), WITH_QUERY),
+    "any Content-Type taken": Fault(_put_in("line_of", _any_type), with_header(b"Content-Type")),
+    "parameters passed over": Fault(_put_in("line_of", _without_query), WITH_QUERY),
     "schemas passed over": Fault(_put_in_no_schema, HOT),
     "problems not counted": Fault(_put_in_no_label, HOT),
 }
+KEYED_FAULTS = {
+    "reads ride with all others'": _put_in_one_queue("finds"),
+    "inserts ride with all others', unchecked": _put_in_one_queue("inserts"),
+}
+"""Those that requests with keys have to meet."""
+BUILDS = {**{name: each.put_in for name, each in FAULTS.items()}, **KEYED_FAULTS}

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,21 @@ from bson import ObjectId
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
 from demijohn.documents.versions import digest
+from tests.support.database import Database
 from tests.support.express_bodies import MAX_BODY
 from tests.support.express_bson import IDS
 from tests.support.express_requests import Request
-from tests.support.express_seeds import ABSENT_ID, CONFIGURED, LARGE_ID, SEEDS, SMALL_ID
+from tests.support.express_seeds import (
+    ABSENT_ID,
+    ALL_CONFIGURED,
+    CONFIGURED,
+    LARGE_ID,
+    ROWS,
+    SEEDS,
+    SMALL_ID,
+)
 from tests.support.express_side import Answer, Lying, Side, Told
+from tests.support.keys import GUESSES_WITHOUT_END, keeping, new_key
 from tests.support.service import serving
 
 KNOWN_IDS = {*map(ObjectId, (SMALL_ID, LARGE_ID, ABSENT_ID)), *IDS}
@@ -42,6 +52,7 @@ SETTINGS = {
     "DEMIJOHN_HEAD_TIMEOUT": "3",
     "DEMIJOHN_BODY_TIMEOUT": "3",
 }
+KEYED = {"DEMIJOHN_AUTH": "keys", **GUESSES_WITHOUT_END}
 UNTOLD = 0.05
 """Seconds in which a request that was not answered is logged, if it is."""
 Words = dict[bytes, bytes]
@@ -59,14 +70,14 @@ class Pair:
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count()
 
-    def prepare(self) -> None:
+    def prepare(self, configured: Mapping[str, str]) -> None:
         """Configure the collections and put in what every request finds there."""
         for side in self.sides:
-            for name, configuration in CONFIGURED.items():
+            for name, configuration in configured.items():
                 answer = side.api.put(f"/v1/collections/{name}", configuration)
                 assert answer.status in (200, 201), answer.body
             side.restore(self.seeds, side.lying())
-            side.lines(len(CONFIGURED))
+            side.lines(len(configured))
 
     def compare(self, *requests: Request, is_stored: bool = True) -> Told:
         """Send them to both, several of them in one segment; what both have told.
@@ -149,10 +160,16 @@ def _asked(side: Side, requests: Sequence[Request], key: bytes) -> Told:
         answers, stays = side.ask_and_end(requests[0].raw(key), bodiless=bodiless), False
     else:
         answers, stays = side.ask(requests[0].raw(key), bodiless=bodiless)
-    logged = sum(each.header(b"x-request-id") is not None for each in answers)
+    logged = sum(map(_is_logged, answers))
     if not answers:
         time.sleep(UNTOLD)
     return Told(tuple(answers), stays, tuple(side.lines(logged)))
+
+
+def _is_logged(answer: Answer) -> bool:
+    """Whether it is of a request; what is no HTTP is refused, and counted, as a connection."""
+    is_refusal = (answer.header(b"content-type") or b"").startswith(b"text/plain")
+    return answer.header(b"x-request-id") is not None and not is_refusal
 
 
 def _without_connection(told: Told) -> Told:
@@ -247,7 +264,9 @@ def _stored_in_words(document: bytes, words: Words) -> bytes:
 
 
 @contextmanager
-def side(directory: Path, uri: str, name: str, settings: Mapping[str, str]) -> Iterator[Side]:
+def side(
+    directory: Path, uri: str, name: str, settings: Mapping[str, str], key: str | None = None
+) -> Iterator[Side]:
     """A service of the block's own, which stores into the database `name` of that server.
 
     A setting that is empty is left out.
@@ -257,7 +276,7 @@ def side(directory: Path, uri: str, name: str, settings: Mapping[str, str]) -> I
     with (
         pymongo.MongoClient[RawBSONDocument](uri, document_class=RawBSONDocument) as client,
         serving(directory, given) as service,
-        closing(Side(service, client[name])) as made,
+        closing(Side(service, client[name], key)) as made,
     ):
         yield made
 
@@ -275,5 +294,25 @@ def paired(
         side(directory, uri, "reference", {**OFF, **reference}) as other,
         closing(Pair(one, other)) as pair,
     ):
-        pair.prepare()
+        pair.prepare(CONFIGURED)
         yield pair
+
+
+@contextmanager
+def keyed_pair(
+    directory: Path, database: Database, tested: Mapping[str, str] = ON
+) -> Iterator[tuple[Pair, dict[str, str]]]:
+    """Two services that ask for keys, every collection under a schema; and the keys' texts."""
+    made = {name: new_key("*:admin", rows=rows) for name, rows in ROWS.items()}
+    texts = {name: text for name, (_, text) in made.items()}
+    sides = [("keyed-tested", tested), ("keyed-reference", OFF)]
+    for name, _ in sides:
+        with keeping(database, name) as kept:
+            for key, _ in made.values():
+                kept.add(key)
+    with ExitStack() as stack:
+        begin = partial(side, directory, database.uri, key=texts["whole"])
+        one, other = (stack.enter_context(begin(name, {**given, **KEYED})) for name, given in sides)
+        pair = stack.enter_context(closing(Pair(one, other)))
+        pair.prepare(ALL_CONFIGURED)
+        yield pair, texts

@@ -7,6 +7,7 @@ with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from tests.support.express_seeds import (
     HELD,
     LARGE_ID,
     NAMED_ID,
+    SLOW,
     SMALL_ID,
     STRICT,
     THINGS,
@@ -88,8 +90,10 @@ def _cut(text: bytes, count: int) -> list[bytes]:
 
 # Targets
 
-_PLAIN_NAMES = st.sampled_from([GUIDE, THINGS, STRICT, "A-b_c.d", "n" * 120, HELD]).map(str.encode)
-_NAMES = st.sampled_from([GUIDE, THINGS, THINGS, HELD, STRICT]).map(str.encode)
+_PLAIN_NAMES = st.sampled_from([GUIDE, THINGS, STRICT, "A-b_c.d", "n" * 120, HELD, SLOW]).map(
+    str.encode
+)
+_NAMES = st.sampled_from([GUIDE, THINGS, THINGS, HELD, SLOW, STRICT]).map(str.encode)
 _ODD_NAMES = st.sampled_from(
     [
         *(b"", b"_x", b"_collections", b"system.x", b"a..b", b".a", b"a.", b"..", b".", b"n" * 121),
@@ -184,7 +188,7 @@ _MANNER = st.builds(
     st.sampled_from([False] * 9 + [True]),
 )
 HOT = st.one_of(_POSTS, _POSTS, _GETS, _GETS, _LISTS, _MANNER)
-"""Requests that the express path serves, but for inserts under a schema."""
+"""Requests that the express path serves, but for documents that do not fit a schema."""
 
 
 @st.composite
@@ -243,3 +247,13 @@ _FAR = st.builds(
 AMISS = _amiss()
 """Hot requests with something about them that the full path looks at."""
 REQUESTS = st.one_of(HOT, HOT, HOT, HOT, AMISS, AMISS, AMISS, AMISS, _FAR)
+
+
+def shown(requests: st.SearchStrategy[Request], keys: Iterable[str]) -> st.SearchStrategy[Request]:
+    """The requests, each with one of the keys."""
+    lines = [f"Authorization: Bearer {each}".encode() for each in keys]
+    return st.builds(
+        lambda request, line: replace(request, headers=(*request.headers, line)),
+        requests,
+        st.sampled_from(lines),
+    )

@@ -16,8 +16,9 @@ ABSENT_ID = "64b7f0a1c2d3e4f5a6b7c8ff"
 NAMED_ID = "ada/é"
 NUMBERED_ID = 5
 """Other ids that are taken."""
-GUIDE, THINGS, HELD, STRICT = "data", "things", "held", "strict"
-"""Collections: two without a configuration, one with a schema, one that demands conditions."""
+GUIDE, THINGS, HELD, SLOW, STRICT = "data", "things", "held", "slow", "strict"
+"""Collections: two without a configuration, one with a schema, one with a schema to which documents
+are held in a thread, one that demands conditions."""
 SMALL = bson.encode({"_id": ObjectId(SMALL_ID), "n": 1, "of": {"b": [1.5, None, "é"]}})
 _DOCUMENTS = sorted(
     [
@@ -27,10 +28,16 @@ _DOCUMENTS = sorted(
         bson.encode({"_id": NUMBERED_ID, "n": 4}),
     ]
 )
-SEEDS = dict.fromkeys((GUIDE, THINGS, HELD, STRICT), _DOCUMENTS)
+SEEDS = dict.fromkeys((GUIDE, THINGS, HELD, SLOW, STRICT), _DOCUMENTS)
 _SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+_SLOW = {**_SCHEMA, "patternProperties": {"^w": {"type": "string", "pattern": "^[a-z0-9]*$"}}}
 CONFIGURED = {
     HELD: json.dumps({"schema": _SCHEMA}),
+    SLOW: json.dumps({"schema": _SLOW}),
     STRICT: json.dumps({"require_if_match": True}),
 }
 """Bodies of `PUT /v1/collections/…`, by collection."""
+ALL_CONFIGURED = {**CONFIGURED, GUIDE: CONFIGURED[HELD], THINGS: CONFIGURED[SLOW]}
+"""The same, with a schema wherever one can be."""
+ROWS = {"one": '{"n":1}', "two": '{"n":2}', "whole": None}
+"""The row filters of keys, by their names: whose the small document is, and the large one."""

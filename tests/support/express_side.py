@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database as Stored
 
-from tests.support.api import Api
+from tests.support.keys import Caller
 from tests.support.raw_http import connect, head
 from tests.support.service import Service
 
@@ -151,11 +151,16 @@ class Line:
 class Side:
     """A service with one worker, and the database that is its own."""
 
-    def __init__(self, service: Service, stored: Stored[RawBSONDocument]) -> None:
-        """Take a service that listens, and what it stores into, as another client sees it."""
+    def __init__(
+        self, service: Service, stored: Stored[RawBSONDocument], key: str | None = None
+    ) -> None:
+        """Take a service that listens, what it stores into, as another client sees it, and a key.
+
+        The key is for what is asked of it beside the requests that are compared.
+        """
         self.service = service
         self.stored = stored
-        self.api = Api(service.url)
+        self.api = Caller(service.url, key)
         self._line: Line | None = None
         self._used = 0.0
         self._log = service._log_path.open(encoding="utf-8")

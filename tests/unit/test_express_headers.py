@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demijohn.front.express import WATCHED
+from demijohn.front.plain import WATCHED
 
 WEB = Path(__file__).resolve().parents[2] / "demijohn" / "web"
 OF_WERKZEUG = {

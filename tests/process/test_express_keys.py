@@ -1,0 +1,229 @@
+"""The express path under schemas, and for keys that are held to some rows, says what the full does.
+
+As in `test_express.py`, with keys in front of the services and a schema on every collection that
+can have one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import bson
+import pytest
+from bson import ObjectId
+from hypothesis import HealthCheck, Phase, given, settings
+
+from demijohn.documents.collections import STALE, Configuration, Configurations
+from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
+from demijohn.schemas.schema import compile_schema
+from tests.support.database import Database
+from tests.support.express_faults import KEYED_FAULTS, environ
+from tests.support.express_pair import ON, Pair, keyed_pair
+from tests.support.express_requests import HOT, REQUESTS, Request, shown
+from tests.support.express_seeds import ABSENT_ID, HELD, LARGE_ID, SLOW, SMALL_ID
+from tests.support.keys import Caller
+from tests.support.stores import own_store
+
+Keyed = tuple[Pair, dict[str, str]]
+JSON = b"Content-Type: application/json"
+READ = f"/v1/collections/{HELD}/documents"
+PLAINEST: dict[str, tuple[str, str, str | None, int, str]] = {
+    "what fits, of one's own": ("one", READ, '{"n":1}', 201, DOCUMENTS),
+    "what fits": ("whole", READ, '{"n":3}', 201, DOCUMENTS),
+    "what a thread finds fit": (
+        *("one", f"/v1/collections/{SLOW}/documents", '{"n":1,"w":"a"}', 201, DOCUMENTS),
+    ),
+    "what fits in data": ("two", "/data", '{"n":2}', 201, GUIDE),
+    "another's, to be inserted": ("two", READ, '{"n":1}', 403, DOCUMENTS),
+    "one's own": ("one", f"{READ}/{SMALL_ID}", None, 200, DOCUMENT),
+    "one's own, a large one": ("two", f"{READ}/{LARGE_ID}", None, 200, DOCUMENT),
+    "another's": ("two", f"{READ}/{SMALL_ID}", None, 404, DOCUMENT),
+    "nobody's": ("two", f"{READ}/{ABSENT_ID}", None, 404, DOCUMENT),
+}
+"""Of each kind of request: whose key, what for, its body, its answer, and the route."""
+LEFT = {
+    "what does not fit": ("whole", READ, '{"n":"1"}', 422),
+    "what a thread finds unfit": ("one", f"/v1/collections/{SLOW}/documents", '{"w":1}', 422),
+    "the list": ("one", "/data", None, 200),
+}
+"""What the full path says."""
+
+
+@pytest.fixture(scope="module")
+def keyed(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """A service with the express path and one without, and keys that both know."""
+    with keyed_pair(tmp_path_factory.mktemp("keyed"), database) as found:
+        yield found
+
+
+def _request(path: str, body: str | None, key: str) -> Request:
+    shown_key = f"Authorization: Bearer {key}".encode()
+    if body is None:
+        return Request(b"GET", path.encode(), (shown_key,))
+    return Request(b"POST", path.encode(), (JSON, shown_key), body.encode())
+
+
+@pytest.mark.parametrize(
+    "count", [150, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+)
+def test_the_paths_cannot_be_told_apart(keyed: Keyed, count: int) -> None:
+    """Whatever is asked with whichever key: the same answer, log, counts and stored documents."""
+    pair, keys = keyed
+    asked = 0
+
+    @settings(max_examples=count, database=None, suppress_health_check=list(HealthCheck))
+    @given(request=shown(REQUESTS, keys.values()))
+    def run(request: Request) -> None:
+        nonlocal asked
+        asked += 1
+        pair.compare(request)
+
+    before = pair.served()
+    with pair.counting_alike():
+        run()
+    served = pair.served() - before
+    assert served.keys() >= {DOCUMENTS, DOCUMENT}  # of few requests none may fit in data
+    assert served.total() > asked / 5
+    assert pair.sides[1].served() == {}
+
+
+@pytest.mark.parametrize("name", PLAINEST)
+def test_the_plainest_requests_are_served(keyed: Keyed, name: str) -> None:
+    """What fits and what is read goes through it, whoever's key it is, and is counted once."""
+    pair, keys = keyed
+    key, path, body, status, route = PLAINEST[name]
+    request = _request(path, body, keys[key])
+    pair.compare(request)  # what is known of keys and collections is not older than this
+    before = pair.served()
+    assert pair.compare(request).answers[0].status == status
+    assert pair.served() - before == {route: 1}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_left_to_the_full_path(keyed: Keyed, name: str) -> None:
+    """What does not fit is told so there; a list for a key lasts longer than the key may."""
+    pair, keys = keyed
+    key, path, body, status = LEFT[name]
+    request = _request(path, body, keys[key])
+    before = pair.served()
+    for _ in range(2):
+        assert pair.compare(request).answers[0].status == status
+    assert pair.served() == before
+
+
+def test_another_s_document_is_as_if_it_were_not_there(keyed: Keyed) -> None:
+    """Byte for byte but for its address, and the same to both: nothing of it shows."""
+    pair, keys = keyed
+    for path in (READ, "/v1/collections/things/documents"):
+        foreign, absent = (
+            pair.compare(_request(f"{path}/{each}", None, keys["two"])).answers[0]
+            for each in (SMALL_ID, ABSENT_ID)
+        )
+        assert foreign.body.replace(SMALL_ID.encode(), ABSENT_ID.encode()) == absent.body
+        assert foreign.headers == absent.headers
+
+
+@pytest.mark.parametrize("fault", KEYED_FAULTS)
+def test_a_path_that_differs_is_found(fault: str, database: Database, tmp_path: Path) -> None:
+    """The control: some hundred hot requests tell a path apart that is wrong in one thing."""
+    broken = {**ON, **environ(tmp_path / "fault", fault)}
+    with keyed_pair(tmp_path, database, broken) as (pair, keys):
+
+        @settings(
+            max_examples=1_000,
+            database=None,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(request=shown(HOT, keys.values()))
+        def compare(request: Request) -> None:
+            pair.compare(request)
+
+        with pytest.raises(AssertionError):
+            compare()
+
+
+CALLERS, EACH = 12, 60
+"""At one time, and what each of them asks for."""
+
+
+def test_callers_at_one_time_get_their_own(keyed: Keyed) -> None:
+    """Reads and inserts of several keys in the same moment: to each what is that key's alone."""
+    pair, keys = keyed
+    ids = [ObjectId() for _ in range(EACH)]
+    documents = [bson.encode({"_id": each, "n": 1 + at % 2}) for at, each in enumerate(ids)]
+    with pair.laid({HELD: documents}):
+        before = pair.served()
+        together = threading.Barrier(CALLERS)
+        url = pair.sides[0].service.url
+        with ThreadPoolExecutor(CALLERS) as threads:
+            runs = [
+                threads.submit(_read_and_write, url, keys[name], number, ids, together)
+                for number, name in zip(range(CALLERS), ["one", "two", "whole"] * 4, strict=True)
+            ]
+            wrong = [each for run in runs for each in run.result()]
+        pair.sides[0].lines(2 * CALLERS * EACH)
+        served = pair.served() - before
+    assert wrong == []
+    assert served.total() > CALLERS * EACH
+
+
+def _read_and_write(
+    url: str, key: str, number: int, ids: list[ObjectId], together: threading.Barrier
+) -> list[object]:
+    """Read each document and insert one after it; what was answered otherwise than it has to be."""
+    owner = number % 3 + 1  # of 3 the key is held to nothing
+    caller = Caller(url, key)
+    together.wait()
+    wrong: list[object] = []
+    for at, each in enumerate(ids):
+        is_own = owner in (1 + at % 2, 3)
+        read = caller.get(f"{READ}/{each}")
+        expected = {"_id": str(each), "n": 1 + at % 2}
+        if read.status != (200 if is_own else 404) or (is_own and read.json() != expected):
+            wrong.append((number, at, read))
+        written = caller.post(f'{{"n":{1 + at % 2},"by":{number}}}', READ)
+        told = {**written.json(), "_id": str(each)} if is_own else {**expected, "by": number}
+        if written.status != (201 if is_own else 403) or told != {**expected, "by": number}:
+            wrong.append((number, at, written))
+    caller.close()
+    return wrong
+
+
+@pytest.mark.parametrize("pattern", [None, "^[a-z]*$"], ids=["on the loop", "in a thread"])
+def test_a_schema_that_changes(keyed: Keyed, database: Database, pattern: str | None) -> None:
+    """It holds within two seconds for whoever keeps inserting, changed by another process."""
+    side, keys = keyed[0].sides[0], keyed[1]
+    name = "changing-slow" if pattern else "changing"
+    before, after = (
+        compile_schema(json.dumps({"required": [each], **_patterned(pattern)}).encode())
+        for each in ("a", "b")
+    )
+    caller = Caller(side.service.url, keys["whole"])
+    insert = partial(caller.post, '{"a":"x"}', f"/v1/collections/{name}/documents")
+    with own_store(database, "keyed-tested") as store:
+        configurations = Configurations(store, STALE)
+        configurations.put(name, Configuration(before))
+        time.sleep(STALE)
+        assert [insert().status for _ in range(3)] == [201] * 3
+        served = side.served()[DOCUMENTS]
+        assert insert().status == 201
+        assert side.served()[DOCUMENTS] == served + 1
+        configurations.put(name, Configuration(after))
+        until = time.monotonic() + STALE
+        while time.monotonic() < until:
+            insert()
+        assert [insert().status for _ in range(3)] == [422] * 3
+        store.bulk.delete_many(name, bson.encode({}))
+    caller.close()
+
+
+def _patterned(pattern: str | None) -> dict[str, object]:
+    return {} if pattern is None else {"additionalProperties": {"pattern": pattern}}
