@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import inf
 
 import orjson
 
@@ -22,6 +23,8 @@ SETTLED = 5.0
 """Seconds after which a revoked key is of no use in any process (docs/reference/keys.md)."""
 CERTAIN = 3.0
 """Seconds on top without a request that was let in: then the key itself is to blame."""
+SPREAD = 120.0
+"""Seconds that may lie between two pods hearing of a key that is revoked in a mounted Secret."""
 _LARGEST = 64 * 1024
 
 
@@ -102,25 +105,35 @@ class Admission:
     """Tells a key that is taken no more from a service that turns a good key away.
 
     For SETTLED seconds after the first refusal some processes may not have heard of a revocation,
-    and what they let in says nothing. What is let in later shows that the key is a good one.
+    and what they let in says nothing. What is let in later shows that the key is a good one, or one
+    of which not every pod has heard: which of these it was is told by how it ends.
     """
 
-    since: float | None = None
-    """When the key was first refused after it was last known to be good; None while it is."""
+    _since: float | None = None
+    """When it was first refused after it was last known to be let in; None while it is."""
+    _first: float = 0.0
+    """When it was first refused with no more than SPREAD between two refusals."""
+    _denied: float = -inf
     _last: float = 0.0
 
     def note(self, now: float, failure: Failure | None) -> None:
         """A request with the key ended at this second of the run."""
         if failure is None:
-            if self.since is not None and now - self.since > SETTLED:
-                self.since = None
+            if self._since is not None and now - self._since > SETTLED:
+                self._since = None
         elif failure is Failure.DENIED:
-            self.since = now if self.since is None else self.since
-            self._last = now
+            self._first = now if now - self._denied > SPREAD else self._first
+            self._since = now if self._since is None else self._since
+            self._denied = self._last = now
         elif failure is Failure.LIMITED:
             self._last = now  # too many refusals of a key are answered so
 
     @property
     def is_over(self) -> bool:
         """Whether it is certain that the key is taken no more."""
-        return self.since is not None and self._last - self.since > SETTLED + CERTAIN
+        return self._since is not None and self._last - self._since > SETTLED + CERTAIN
+
+    @property
+    def ended(self) -> float | None:
+        """When the key was first refused, where that has been so ever since; None of a good one."""
+        return None if self._since is None else self._first

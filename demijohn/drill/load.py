@@ -128,7 +128,7 @@ class Load:
         unsent = await self._finish(tasks)
         ticking.cancel()
         self._report(Line(second=self._tally.second(int(self._clock()), self._pace.rate)))
-        self._report(Line(result=self._tally.result(seconds, unsent, self._admission.since)))
+        self._report(Line(result=self._tally.result(seconds, unsent, self._admission.ended)))
 
     def _clock(self) -> float:
         # Not the loop's clock: uvloop's counts whole milliseconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demijohn.drill.access import CERTAIN, SCOPE, SETTLED
+from demijohn.drill.access import CERTAIN, SCOPE, SETTLED, SPREAD
 from demijohn.drill.outcomes import Failure
 from tests.unit.test_docs import REFERENCE, _rows
 
@@ -20,6 +20,7 @@ def test_the_page_has_the_scope_that_a_key_needs_and_the_time_that_it_is_given()
     """That the scope will do, and less will not, is for tests/process/test_drill_keys."""
     assert f"| the scope `{SCOPE}`, and no row filter |" in PAGE
     assert f"--scope {SCOPE} " in PAGE
-    assert (SETTLED, CERTAIN) == (5, 3)
-    assert "eight\nseconds: five are" in PAGE
-    assert "in three more not one" in PAGE
+    assert (SETTLED, CERTAIN, SPREAD) == (5, 3, 120)
+    assert "at most two minutes apart, the first counts" in PAGE
+    assert "the five seconds that a revocation takes" in PAGE
+    assert "three more in which not one" in PAGE

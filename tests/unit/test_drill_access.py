@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demijohn.drill import access, child, job
-from demijohn.drill.access import CERTAIN, SETTLED, Admission
+from demijohn.drill.access import CERTAIN, SETTLED, SPREAD, Admission
 from demijohn.drill.errors import DrillError
 from demijohn.drill.generator import arguments
 from demijohn.drill.http import Answer, Target
@@ -38,7 +38,7 @@ def test_a_key_that_is_refused_ever_after_is_over() -> None:
 
     assert not admission(*refused[:-1]).is_over
     assert admission(*refused).is_over
-    assert admission(*refused).since == 10
+    assert admission(*refused).ended == 10
     assert not admission().is_over
 
 
@@ -46,23 +46,35 @@ def test_processes_that_have_yet_to_hear_of_it_prove_nothing() -> None:
     """For five seconds some may let in a key that is revoked."""
     seen = admission((10, Failure.DENIED), (12, None), (14.9, None), (20, Failure.DENIED))
 
-    assert seen.since == 10
+    assert seen.ended == 10
     assert seen.is_over
 
 
 def test_a_key_that_is_let_in_later_is_a_good_one() -> None:
-    """Those refusals are the service's fault; the next one counts anew."""
+    """Those refusals are the service's fault; one that comes long afterwards counts anew."""
     refused, let_in = (10, Failure.DENIED), (15.1, None)
+    later = (10 + SPREAD + 1, Failure.DENIED)
 
-    assert admission(refused, let_in).since is None
-    assert admission(refused, let_in, (30, Failure.DENIED)).since == 30
+    assert admission(refused, let_in).ended is None
+    assert admission(refused, let_in, later).ended == later[0]
     assert not admission(refused, let_in, (30, Failure.DENIED), (33, Failure.DENIED)).is_over
+
+
+def test_pods_may_hear_of_it_a_minute_apart() -> None:
+    """As from a Secret: what one refused while another let it in belongs to how it ended."""
+    while_apart = [(10 + at, None if at % 2 else Failure.DENIED) for at in range(60)]
+    seen = admission(*while_apart)
+    assert not seen.is_over
+
+    for at in range(10):
+        seen.note(70 + at, Failure.DENIED)
+    assert (seen.is_over, seen.ended) == (True, 10)
 
 
 def test_too_many_refusals_are_refused_in_another_way() -> None:
     """429 goes on where 401 began, and is nothing by itself."""
     assert admission((10, Failure.DENIED), (19, Failure.LIMITED)).is_over
-    assert admission((10, Failure.LIMITED), (19, Failure.LIMITED)).since is None
+    assert admission((10, Failure.LIMITED), (19, Failure.LIMITED)).ended is None
 
 
 def test_a_service_that_says_nothing_refuses_no_key() -> None:
