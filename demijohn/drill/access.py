@@ -69,8 +69,8 @@ def check_answer(target: Target, url: str, answer: Answer, body: bytes = b"") ->
     """Raise DrillError, with what helps, for an answer that turns the request away."""
     failure = answer.expecting(HTTPStatus.OK)
     if failure in TURNED_AWAY:
-        words = (f"{url}/data {_refusal(answer.status, target.key)}", *_detail(body))
-        raise DrillError(" ".join(words))
+        said = () if answer.status == HTTPStatus.UNAUTHORIZED else _detail(body)
+        raise DrillError(" ".join((f"{url}/data {_refusal(answer.status, target.key)}", *said)))
 
 
 def _refusal(status: int, key: str | None) -> str:

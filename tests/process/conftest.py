@@ -6,6 +6,7 @@ import pytest
 
 LONGEST = (
     "test_drill_command",
+    "test_drill_keys",
     "test_configure",
     "test_embedded",
     "test_changes",
