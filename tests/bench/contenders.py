@@ -15,7 +15,9 @@ import orjson
 import urllib3
 
 from demijohn.auth.keys import make_key, to_record
+from demijohn.query.rows import read_rows
 from tests.bench.database import durable
+from tests.bench.load import small
 from tests.support.database import free_port
 from tests.support.processes import TimedOutError, kill_all, tree, wait_until
 from tests.support.service import ROOT, Service, clean_environ
@@ -85,15 +87,20 @@ def _ours(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tu
 
 
 @cache
-def made_key() -> tuple[bytes, str]:
-    """A key for every collection: what a file of keys holds of it, and the header that shows it."""
-    key, text = make_key(["*:write"], None, "bench", time.time(), None)
-    return orjson.dumps([to_record(key)]), f"Bearer {text}"
+def made_keys() -> tuple[bytes, str, str]:
+    """Keys for every collection: what a file of keys holds of them, and the headers that show them.
+
+    The first is for all documents, the second for those that it is loaded with.
+    """
+    rows = read_rows(orjson.dumps({"name": small()["name"]}))
+    made = [make_key(["*:write"], each, "bench", time.time(), None) for each in (None, rows)]
+    whole, held = (f"Bearer {text}" for _, text in made)
+    return orjson.dumps([to_record(key) for key, _ in made]), whole, held
 
 
 def _with_keys(settings: Mapping[str, str], directory: Path, uri: str) -> Iterator[tuple[str, int]]:
     file = directory / "keys.json"
-    file.write_bytes(made_key()[0])
+    file.write_bytes(made_keys()[0])
     every = {"DEMIJOHN_AUTH": "keys", "DEMIJOHN_KEYS_FILE": str(file), **settings}
     return _ours(every, directory, uri)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.bench.contenders import (
     TWO_WORKERS,
     Contender,
     Running,
-    made_key,
+    made_keys,
 )
 from tests.bench.database import Documents, durable, fill
 from tests.bench.entrants import Entrant, Generator, Posted, Read, ceilings
@@ -38,6 +38,8 @@ USUAL = 16
 _MANY = 64
 _SCHEMA = b"""{"schema":{"type":"object","required":["name"],"properties":{\
 "name":{"type":"string"},"born":{"type":"integer"},"fields":{"items":{"type":"string"}}}}}"""
+_SLOW = _SCHEMA.replace(b'"items":{', b'"items":{"pattern":"^[a-z]*$",')
+"""One that does not say beforehand what a document takes: a thread looks."""
 _LOAD_NOTE = """\
 Medians (least–most) of {rounds} interleaved rounds of {seconds} s, each after {warm_up} s of
 warm-up. CPU is user and system time of the contender's own processes, not of the database, by the
@@ -55,7 +57,8 @@ contender.
 _PRICE_NOTE = """\
 `POST`, {connections} connections, one worker, against the first row in the same round. `/v1`
 answers with the document and its version. With an Idempotency-Key, the write and the record of it
-are one transaction. Limits are so high that they refuse nothing.
+are one transaction. Limits are so high that they refuse nothing. A schema with a pattern is one to
+which documents are held in a thread.
 """
 _SCALE_NOTE = "The load generator and the database share the machine's cores with the workers."
 
@@ -181,7 +184,8 @@ def price(stage: Stage) -> None:
 
 def _priced(stage: Stage) -> list[Entrant]:
     ours = stage.running(OURS)
-    _require_schema(ours, "priced")
+    _require_schema(ours, "priced", _SCHEMA)
+    _require_schema(ours, "slow", _SLOW)
 
     def to(collection: str, what: str, *, is_keyed: bool = False) -> Posted:
         path = f"/v1/collections/{collection}/documents"
@@ -193,23 +197,31 @@ def _priced(stage: Stage) -> list[Entrant]:
         stage.posted(FLOOR),
         stage.posted(QUIET),
         stage.posted(FULL_PATH),
-        *(_shown(stage, each) for each in (KEYS, LIMITS)),
+        *_shown(stage),
         to("data", "/v1"),
         to("priced", "/v1, under a schema"),
+        to("slow", "/v1, under a schema with a pattern"),
         to("data", "/v1, with an Idempotency-Key", is_keyed=True),
     ]
 
 
-def _shown(stage: Stage, contender: Contender) -> Posted:
-    """One that asks for keys, asked with one."""
-    request = Request(authorization=made_key()[1])
-    return Posted(contender.name, stage.running(contender), stage.generator, request)
+def _shown(stage: Stage) -> Iterator[Posted]:
+    """Those that ask for keys, asked with one."""
+    _, whole, held = made_keys()
+    for contender, key, more in (
+        (KEYS, whole, ""),
+        (KEYS, held, " held to rows"),
+        (LIMITS, whole, ""),
+    ):
+        request = Request(authorization=key)
+        running = stage.running(contender)
+        yield Posted(contender.name + more, running, stage.generator, request)
 
 
-def _require_schema(ours: Running, collection: str) -> None:
+def _require_schema(ours: Running, collection: str, schema: bytes) -> None:
     answer = urllib3.request(
         *("PUT", f"{ours.url}/v1/collections/{collection}"),
-        body=_SCHEMA,
+        body=schema,
         headers={"Content-Type": "application/json"},
         retries=False,
     )
