@@ -35,9 +35,10 @@ def drill_command() -> None:
     """Put promises to the test on your own cluster.
 
     A drill uses kubectl, in its current context unless --context says otherwise, and the address
-    of the service. It counts failures at the client, repeats no request, reads its documents in
-    the database itself, writes a report, and ends with 0 if the promise held, 1 if it did not or
-    the drill could not be carried out, 3 if the promise was not really put to the test.
+    of the service, to which it shows the key in DEMIJOHN_KEY, if there is one. It counts failures
+    at the client, repeats no request, reads its documents in the database itself, writes a report,
+    and ends with 0 if the promise held, 1 if it did not or the drill could not be carried out, 3 if
+    the promise was not really put to the test.
     """
     if os.name == "nt":
         fail(

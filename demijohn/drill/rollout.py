@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from demijohn.drill.load import Plan
 from demijohn.drill.run import Run, Scene, Setup, under_load
-from demijohn.drill.verdict import Verdict, judge, judge_each, judge_rollouts
+from demijohn.drill.verdict import Verdict, judge, judge_each, judge_load, judge_rollouts
 
 BEFORE, AFTER = 12.0, 12.0
 """Seconds of load before the first restart and after the last: streams get going, and at the least
@@ -31,7 +31,7 @@ def drill_rollout(setup: Setup, plan: Plan, times: int, timeout: float) -> tuple
     rolled = Rolled()
     run = under_load(setup, plan, rolling(times, timeout, rolled))
     if run.is_cut:
-        return run, judge(run)
+        return run, judge_load(run)
     ended = judge_rollouts(rolled.done, times, run.uids_before, run.uids_after)
     return run, judge(run).and_also(ended).and_also(judge_each(run, rolled.begun))
 
