@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from tests.support.database import Database
 from tests.support.keys import Caller, keeping, new_key, settings
 from tests.support.kubectl_script import DEPLOYMENT, HPA, POD, Cluster
 from tests.support.processes import wait_until
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 
 NAME = "drilled"
+DOCUMENTS = "/v1/collections/data/documents"
+PAGE = (ROOT / "docs" / "reference" / "drills.md").read_text(encoding="utf-8")
 Give = Callable[[tuple[Key, str]], str]
 
 
@@ -162,3 +165,19 @@ def test_a_key_that_is_revoked_meanwhile_is_no_fault_of_the_services(
     assert 12 <= report["result"]["denied_from"] < report["result"]["seconds"]
     assert report["markers"]["lost"] == report["markers"]["unexplained"] == []
     assert key not in cluster.seen()
+
+
+def test_what_a_killed_drill_leaves_goes_by_the_line_on_the_page(
+    cluster: Cluster, database: Database, give: Give
+) -> None:
+    """With the drill's own key, and nothing else goes with it; the fixture looks for the rest."""
+    key = give(new_key(SCOPE))
+    cluster.settings["DEMIJOHN_KEY"] = key
+    assert cluster.drill("data", "--keep", uri=database.uri).code == 0
+    caller = Caller(cluster.settings["DEMIJOHN_URL"], key)
+    caller.post('{"_id":"mine"}', DOCUMENTS)
+
+    path = re.search(r'curl -X DELETE "\$DEMIJOHN_URL(\S+)"', PAGE)
+    assert path is not None
+    assert caller.ask("DELETE", path[1]).json()["deleted"] == 5
+    assert caller.ask("DELETE", f"{DOCUMENTS}/mine").status == 204
