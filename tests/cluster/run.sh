@@ -53,7 +53,7 @@ case ${1:-} in
     ((own)) && lab_up
     images
     ;;
-  test) shift; exec .venv/bin/python -m pytest -q -m 'not soak' "$@" ;;
+  test) shift; exec .venv/bin/python -m pytest -q -m 'not soak' -n 2 --dist loadscope "$@" ;;
   soak) shift; exec .venv/bin/python -m pytest -m soak "$@" ;;
   down)
     if ((own)) && [[ -e $STARTED ]]; then

@@ -77,7 +77,7 @@ def test_five_files_in_the_guides_order_and_one_overlay_are_the_same(empty: Clus
 def test_coming_from_the_copied_guide_drops_no_replica(empty: Cluster) -> None:
     """Once `replicas` is out of the last-applied record, `apply` leaves the five pods alone."""
     empty.run("delete", "deployment/flask-deployment", "--wait=true")
-    wait_until(lambda: not empty.pods(APP), "the first Deployment's pods are gone")
+    empty.hasten_to_replicas(0)
     empty.apply(copied_deployment(replicas=2))
     empty.run("scale", "deployment/flask-deployment", "--replicas=5")
     empty.scale_limits(5, 5)
@@ -100,7 +100,7 @@ def test_coming_from_the_copied_guide_drops_no_replica(empty: Cluster) -> None:
 def test_without_that_step_it_does(empty: Cluster) -> None:
     """The control: a plain `apply` over the copied guide's record takes pods away."""
     empty.run("delete", "deployment/flask-deployment", "--wait=true")
-    wait_until(lambda: not empty.pods(APP), "the earlier Deployment's pods are gone")
+    empty.hasten_to_replicas(0)
     empty.apply(copied_deployment(replicas=2))
     empty.run("scale", "deployment/flask-deployment", "--replicas=5")
     empty.settle()

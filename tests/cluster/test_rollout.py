@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from demijohn.drill.run import Scene
 from demijohn.drill.verdict import Outcome, judge, judge_load
 from tests.support.cluster import APP, Cluster
 from tests.support.drills import BROKEN, HELD, drill, loaded
+from tests.support.processes import wait_until
 
 KILL_WORKER = (
     "import os, signal, pathlib\n"
@@ -90,9 +92,12 @@ def changed(service: Cluster) -> Iterator[Callable[..., None]]:
     """Change the Deployment by a patch, as a control needs it; the next test has it as shipped."""
 
     def change(*operations: dict[str, object]) -> None:
-        patch = json.dumps(operations)
-        service.run("patch", "deployment/flask-deployment", "--type=json", "-p", patch)
-        service.settle()
+        service.recreate(changed=json.dumps(operations))
+        # Whatever its probes say: a drill has to begin well.
+        wait_until(lambda: all(map(listens, service.ready(APP))), "every pod listens")
+
+    def listens(pod: Mapping[str, Any]) -> bool:
+        return '"listening"' in service.run("logs", f"pod/{pod['metadata']['name']}")
 
     yield change
     # `apply` leaves alone what the manifest never named: take the whole Deployment anew.

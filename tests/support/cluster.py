@@ -22,6 +22,8 @@ APP = "app=flask-app"
 DATABASE = "app=mongodb"
 NODE_PORT = 30500
 LAST_OPTION = "authSource=admin"
+AT_ONCE = ("--grace-period=0", "--force", "--ignore-not-found")
+"""Options of `kubectl delete` for pods whose end nobody looks at."""
 SLOW = 180.0
 """Seconds for what takes pods, volumes and probes."""
 
@@ -98,14 +100,24 @@ class Cluster:
 
     def settle(self) -> None:
         """Wait until the database and every replica of the service are ready and none is going."""
-        self.run("rollout", "status", "statefulset/mongodb", f"--timeout={SLOW:.0f}s")
-        self.run("rollout", "status", "deployment/flask-deployment", f"--timeout={SLOW:.0f}s")
+        self.rolled_out()
         wait_until(lambda: not self.leaving(APP), "old pods are gone", SLOW)
+
+    def rolled_out(self) -> None:
+        """Wait until the database and every replica of the service are ready."""
+        for name in ("statefulset/mongodb", "deployment/flask-deployment"):
+            self.run("rollout", "status", name, f"--timeout={SLOW:.0f}s")
 
     def pods(self, label: str) -> list[dict[str, Any]]:
         """The pods with the label, those that are going away too."""
         items: list[dict[str, Any]] = self.get("pods", "-l", label)["items"]
         return items
+
+    def end_leaving(self, label: str) -> None:
+        """End the pods at once that have been told to stop, without the rest of their grace."""
+        names = [f"pod/{pod['metadata']['name']}" for pod in self.leaving(label)]
+        if names:
+            self.run("delete", *names, *AT_ONCE)
 
     def leaving(self, label: str) -> list[dict[str, Any]]:
         """The pods with the label that have been told to stop."""
@@ -139,6 +151,18 @@ class Cluster:
             self.run("delete", name, "--grace-period=0", "--force")
         kill_all(found)
 
+    def recreate(self, *, changed: str = "[]", replicas: int = 2) -> None:
+        """Replace every pod of the service at one time, not one after another as a rollout does.
+
+        `changed` is a JSON patch (RFC 6902) of the Deployment. Returns when the new pods are ready.
+        """
+        name = "deployment/flask-deployment"
+        self.run("scale", name, "--replicas=0")
+        self.hasten_to_replicas(0)
+        self.run("patch", name, "--type=json", "-p", changed)
+        self.run("scale", name, f"--replicas={replicas}")
+        self.settle()
+
     def scale_limits(self, least: int, most: int) -> None:
         """Have the autoscaler keep the number of replicas between these."""
         patch = {"spec": {"minReplicas": least, "maxReplicas": most}}
@@ -146,11 +170,19 @@ class Cluster:
 
     def wait_for_replicas(self, count: int) -> None:
         """Wait until there are exactly so many ready pods of the service and none is going."""
-        wait_until(
-            lambda: len(self.ready(APP)) == count and not self.leaving(APP),
-            f"{count} replicas",
-            SLOW,
-        )
+        wait_until(lambda: self._has_replicas(count), f"{count} replicas", SLOW)
+
+    def hasten_to_replicas(self, count: int) -> None:
+        """The same for who does not look at how the others go: they get no time for it."""
+
+        def has_come() -> bool:
+            self.end_leaving(APP)
+            return self._has_replicas(count)
+
+        wait_until(has_come, f"{count} replicas", SLOW)
+
+    def _has_replicas(self, count: int) -> bool:
+        return len(self.ready(APP)) == count and not self.leaving(APP)
 
 
 def demijohn(*arguments: str) -> str:
