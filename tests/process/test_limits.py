@@ -46,7 +46,7 @@ def test_an_address_has_its_rate(start: object, database: Database) -> None:
         "MONGODB_URI": database.uri,
         "DEMIJOHN_AUTH": "open",
         "DEMIJOHN_WORKERS": "1",
-        "DEMIJOHN_RATE_PER_ADDRESS": "1,3",
+        "DEMIJOHN_RATE_PER_ADDRESS": "0.5,3",  # two seconds until one more would be let in
         "DEMIJOHN_TRUSTED_PROXIES": "127.0.0.0/8, ::1",
     }
     assert callable(start)
