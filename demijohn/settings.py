@@ -106,7 +106,7 @@ class Settings(BaseModel):
     )
     express: Literal["on", "off"] = Field(
         default="on",
-        description="`on`: plain requests, `POST` of one document, `GET` by ObjectId and of "
+        description="`on`: plain requests, `POST` of one document, `GET` by id and of "
         "`/data`, are answered before Flask, to the same bytes. `off`: Flask answers all.",
     )
     data_dir: Path = Field(

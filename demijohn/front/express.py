@@ -1,9 +1,9 @@
 """The express path: the hot requests, answered on the event loop without Flask.
 
-It answers what it fully understands, `POST` of one small plain document, `GET` by ObjectId and the
-guide's list, all without any wishes. All else it leaves to the full path: above all whatever is
-wrong with a request. It does so by the same operations and says the same bytes; a test sends the
-same requests through both.
+It answers what it fully understands, `POST` of one small plain document, `GET` by an ObjectId or a
+plain string and the guide's list, all without any wishes. All else it leaves to the full path:
+above all whatever is wrong with a request. It does so by the same operations and says the same
+bytes; a test sends the same requests through both.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from demijohn.documents.read import require
 from demijohn.documents.records import Told
 from demijohn.edge.context import Context
 from demijohn.edge.reply import problem_reply
-from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
+from demijohn.edge.routes import GUIDE
 from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller
 from demijohn.errors import Problem
+from demijohn.formats.bson_values import Value
 from demijohn.formats.media_types import PLAIN
 from demijohn.formats.plain_out import render_array
 from demijohn.formats.spelling import read_draft
@@ -125,7 +126,7 @@ class Express:
         kind = GuideTeller if asked.line.route == GUIDE else Teller
         return kind(collection, PLAINLY, self._room).tell(Changed(None, document))
 
-    async def _read(self, asked: _Asked, id_: bytes) -> Told | None:
+    async def _read(self, asked: _Asked, id_: Value) -> Told | None:
         collection = asked.line.collection
         submit = partial(asked.store.finds.submit, collection, id_)
         found = await self._hot.outcome(submit, asked.connection)

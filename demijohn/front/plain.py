@@ -11,12 +11,17 @@ from typing import Any, NamedTuple
 from demijohn.auth.caller import Level
 from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
 from demijohn.edge.tellers import DATA
+from demijohn.formats.bson_values import Value
+from demijohn.formats.ids import from_segment
 from demijohn.formats.media_types import PLAIN
 from demijohn.query.names import is_reachable
 
 LARGEST = 16 * 1024
 """Bytes of a body, and of a document that is spelt, on the loop: more would hold up all others."""
-_PATH = re.compile(rb"/v1/collections/([A-Za-z0-9_.-]+)/documents(?:/([0-9A-Fa-f]{24}))?")
+_PATH = re.compile(
+    rb"/v1/collections/([A-Za-z0-9_.-]+)/documents(?:/([A-Za-z0-9_-][A-Za-z0-9_.~-]{0,127}))?"
+)
+"""An id that stands for itself, whoever reads it: an ObjectId, or a string of plain characters."""
 HOST, CONTENT_TYPE = b"host", b"content-type"
 _HOST = re.compile(rb"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?", re.IGNORECASE)
 """A name, or an address: of any other the framework has its own opinion."""
@@ -37,7 +42,7 @@ class Line(NamedTuple):
     """What a request asks for: the collection, the id, if any, and the route's pattern."""
 
     collection: str
-    id: bytes | None
+    id: Value | None
     route: str
     is_list: bool = False
 
@@ -63,7 +68,7 @@ def line_of(scope: dict[str, Any], body: bytes) -> Line | None:
         found = _PATH.fullmatch(path)
         if found is None or not is_reachable(name := found[1].decode("ascii")):
             return None
-        id_ = None if found[2] is None else bytes.fromhex(found[2].decode("ascii"))
+        id_ = None if found[2] is None else from_segment(found[2].decode("ascii"))
         line = Line(name, id_, DOCUMENTS if id_ is None else DOCUMENT)
     is_insert = line.is_insert
     if is_insert != (method == "POST") or is_insert != bool(body):

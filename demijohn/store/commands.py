@@ -12,9 +12,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import Any, Protocol, cast
 
-import bson
 import structlog
-from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 from pymongo import errors as driver
@@ -131,12 +129,12 @@ class Commands:
             )
         return None if found is None else bytes(found.raw)
 
-    def find_some(self, collection: str, ids: Iterable[bytes]) -> tuple[dict[bytes, bytes], bool]:
-        """The documents of so many of these ObjectIds as fit into one answer, and if that is all.
+    def find_some(self, collection: str, ids: Iterable[Value]) -> tuple[dict[Value, bytes], bool]:
+        """The documents of so many of these ids as fit into one answer, and if that is all.
 
         Raises DatabaseUnavailable, DeadlineExceeded.
         """
-        where = bson.encode({"_id": {"$in": [ObjectId(each) for each in ids]}})
+        where = encode({"_id": {"$in": close_node(list(ids))}})
         with self._bounded("findMany", writes=False):
             asked = self._collection(collection).find_raw_batches(
                 self._hold.filter(collection, where), session=self.session
@@ -144,7 +142,7 @@ class Commands:
             with closing(asked) as cursor:
                 batch = cast("bytes", next(cursor, b""))
                 is_all = not cursor.alive
-        return {_object_id(each): each for each in split(memoryview(batch))}, is_all
+        return {_id(each): each for each in split(memoryview(batch))}, is_all
 
     def insert(self, collection: str, document: bytes) -> None:
         """Insert one document.
@@ -278,10 +276,10 @@ def told(*meanings: Callable[[int | None], Problem | None]) -> Iterator[None]:
         raise
 
 
-def _object_id(document: bytes) -> bytes:
+def _id(document: bytes) -> Value:
     found = first_member(document, "_id")
     assert found is not None
-    return found.payload
+    return found
 
 
 def _require(matched: int) -> None:

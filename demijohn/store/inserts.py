@@ -82,22 +82,30 @@ class Inserts:
         return _shared_out(self._insert(collection, documents), items)
 
     def _insert(self, collection: str, documents: Sequence[bytes]) -> Problems:
-        everyone = range(len(documents))
         self._observe(len(documents))
+        if len(documents) == 1:
+            return self._insert_alone(collection, documents[0])
         try:
             return self._single.insert_many(collection, documents)
-        except (InvalidDocument, TooLarge) as problem:
+        except (InvalidDocument, TooLarge):
             # The embedded database refuses all for one that has a date which it has no room for,
             # the driver for one that is larger than the server says it takes.
-            if len(documents) == 1:
-                return {0: problem}
+            pass
         except Problem as problem:
             # Each its own: an exception that several threads raise collects all their frames.
-            return {at: copy.copy(problem) for at in everyone}
+            return {at: copy.copy(problem) for at in range(len(documents))}
         half = len(documents) // 2
         failed = self._insert(collection, documents[:half])
         rest = self._insert(collection, documents[half:])
         return failed | {half + at: problem for at, problem in rest.items()}
+
+    def _insert_alone(self, collection: str, document: bytes) -> Problems:
+        """The same of one: the driver takes a sixth less time over it than over a list of one."""
+        try:
+            self._single.insert(collection, document)
+        except Problem as problem:
+            return {0: problem}
+        return {}
 
 
 def _size(item: Item) -> int:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
 from demijohn.errors import Forbidden, Problem, WriteConflict
+from demijohn.formats.bson_values import from_python
 from demijohn.query.rows import read_rows
 from demijohn.store.documents import Store
 from demijohn.store.hold import Hold
@@ -281,9 +282,9 @@ def test_inserts_of_all_callers_ride_in_one_command(database: Database) -> None:
 
 def test_reads_at_one_time_are_of_one_s_own(database: Database) -> None:
     """The same ids, asked for by all: to each only what is theirs, and to the others nothing."""
-    ids = [ObjectId().binary for _ in range(20)]
+    ids = [from_python(ObjectId()) for _ in range(20)]
     documents = {
-        each: bson.encode({"_id": ObjectId(each), "owner": ("ada", "bob")[at % 2]})
+        each: bson.encode({"_id": ObjectId(each.payload), "owner": ("ada", "bob")[at % 2]})
         for at, each in enumerate(ids)
     }
     with own_store(database, DATABASE) as store:

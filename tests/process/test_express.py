@@ -29,7 +29,7 @@ from tests.support.express_bson import IDS
 from tests.support.express_faults import FAULTS, Fault, environ
 from tests.support.express_pair import ON, Pair, paired, side
 from tests.support.express_requests import HOT, REQUESTS, Request
-from tests.support.express_seeds import ABSENT_ID, SMALL_ID, THINGS
+from tests.support.express_seeds import ABSENT_ID, PLAIN_ID, SMALL_ID, THINGS
 from tests.support.express_seeds import GUIDE as DATA
 from tests.support.express_side import Answer, Side
 from tests.support.processes import wait_until
@@ -41,12 +41,14 @@ THING = b"/v1/collections/things/documents"
 INSERT_DATA = Request(b"POST", b"/data", JSON, b'{"a":1}')
 INSERT = Request(b"POST", THING, JSON, b'{"a":1}')
 READ = Request(b"GET", b"%b/%b" % (THING, SMALL_ID.encode()))
+READ_NAMED = Request(b"GET", b"%b/%b" % (THING, PLAIN_ID.encode()))
 READ_ABSENT = Request(b"GET", b"%b/%b" % (THING, ABSENT_ID.encode()))
 LIST = Request(b"GET", b"/data")
 PLAINEST = {
     "an insert into data": (INSERT_DATA, GUIDE, 201),
     "an insert": (INSERT, DOCUMENTS, 201),
     "a read": (READ, DOCUMENT, 200),
+    "a read by a string": (READ_NAMED, DOCUMENT, 200),
     "a read of what is not there": (READ_ABSENT, DOCUMENT, 404),
     "the list": (LIST, GUIDE, 200),
 }

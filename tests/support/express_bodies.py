@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from demijohn.front.plain import LARGEST
-from tests.support.express_seeds import ABSENT_ID, NAMED_ID, NUMBERED_ID, SMALL_ID
+from tests.support.express_seeds import ABSENT_ID, NAMED_ID, NUMBERED_ID, PLAIN_ID, SMALL_ID
 
 MAX_BODY = 64 * 1024
 """Bytes: what the services of these tests take as `DEMIJOHN_MAX_BODY`."""
@@ -33,7 +33,9 @@ _HELD: st.SearchStrategy[Any] = st.sampled_from(
 NEW_IDS = st.sampled_from(
     [ABSENT_ID, ABSENT_ID.upper(), "new", "", ".", "{", "é/%", 7, 7.5, -0.0, 2**63 - 1, {"a": 1}]
 )
-TAKEN_IDS = st.sampled_from([SMALL_ID, SMALL_ID.upper(), NAMED_ID, NUMBERED_ID, float(NUMBERED_ID)])
+TAKEN_IDS = st.sampled_from(
+    [SMALL_ID, SMALL_ID.upper(), NAMED_ID, PLAIN_ID, NUMBERED_ID, float(NUMBERED_ID)]
+)
 BAD_IDS = st.sampled_from([None, True, [], [1], {"$oid": SMALL_ID}, {"$gt": ""}, {}, "x" * 1025])
 
 

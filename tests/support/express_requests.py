@@ -21,6 +21,7 @@ from tests.support.express_seeds import (
     HELD,
     LARGE_ID,
     NAMED_ID,
+    PLAIN_ID,
     SLOW,
     SMALL_ID,
     STRICT,
@@ -102,7 +103,15 @@ _ODD_NAMES = st.sampled_from(
     ]
 )
 _IDS = st.sampled_from(
-    [SMALL_ID, SMALL_ID.upper(), SMALL_ID.replace("b", "B"), ABSENT_ID, LARGE_ID]
+    [
+        SMALL_ID,
+        SMALL_ID.upper(),
+        SMALL_ID.replace("b", "B"),
+        ABSENT_ID,
+        LARGE_ID,
+        PLAIN_ID,
+        PLAIN_ID,
+    ]
 ).map(str.encode)
 _ODD_IDS = st.sampled_from(
     [
@@ -110,6 +119,13 @@ _ODD_IDS = st.sampled_from(
         *("%36" + SMALL_ID[1:], SMALL_ID[:-1] + "g", SMALL_ID + "%0A", SMALL_ID + ";a", "new"),
         *(quote(NAMED_ID, safe=""), quote(NAMED_ID), '%7B"$oid":"' + SMALL_ID + '"%7D', "{}", "."),
         *("%7B%22$numberInt%22:%225%22%7D", "5", "%22" + SMALL_ID + "%22", "%FF", "%", "..", "%2E"),
+        *(
+            PLAIN_ID.lower(),
+            PLAIN_ID + "é",
+            PLAIN_ID.replace("A", "%41"),
+            "." + PLAIN_ID,
+            "x" * 129,
+        ),
     ]
 ).map(str.encode)
 _INSERTS: Targets = st.just(b"/data") | _PLAIN_NAMES.map(

@@ -13,6 +13,8 @@ LARGE_ID = "64b7f0a1c2d3e4f5a6b7c8da"
 """The ObjectId of one that is larger than what the express path spells on the loop."""
 ABSENT_ID = "64b7f0a1c2d3e4f5a6b7c8ff"
 """The ObjectId of no document."""
+PLAIN_ID = "Ada-b_2.c~x"
+"""An id that is a string and spells itself in a URL."""
 NAMED_ID = "ada/é"
 NUMBERED_ID = 5
 """Other ids that are taken."""
@@ -25,6 +27,7 @@ _DOCUMENTS = sorted(
         SMALL,
         bson.encode({"_id": ObjectId(LARGE_ID), "n": 2, "pad": "x" * 40_000}),
         bson.encode({"_id": NAMED_ID, "n": 3}),
+        bson.encode({"_id": PLAIN_ID, "n": 5}),
         bson.encode({"_id": NUMBERED_ID, "n": 4}),
     ]
 )
