@@ -7,8 +7,9 @@ process of every replica goes by a new configuration within two seconds.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson import ObjectId
 
+from demijohn.documents.kept import Kept, Living
 from demijohn.errors import (
     Fault,
     InternalError,
@@ -40,9 +42,17 @@ FRESH = 1.0
 """Seconds for which nobody looks again."""
 STALE = 2.0
 """Seconds after which nobody goes by it any more."""
-MOST_KEPT = 1_000
-"""Configurations that a process keeps compiled."""
+MIB = 1024 * 1024
+MOST_KEPT = 48 * MIB
+"""Bytes of memory that the configurations may take that a process keeps compiled."""
+MOST_ALIVE = 96 * MIB
+"""The same of all schemas that anybody has at one time, kept or not."""
+PATIENCE = 1.0
+"""Seconds that one who needs another waits for somebody to be done with his."""
+_LEAST = 1_024
+"""Bytes of a configuration without a schema."""
 _ID = "_id"
+_SCHEMED = bson.encode({"schema": {"$exists": True}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +114,15 @@ class Configurations:
         self._versions: Watched[Mapping[str, ObjectId]] = Watched(
             self._read, {}, Ages(FRESH, STALE, patience), clock
         )
-        self._found: dict[str, tuple[ObjectId, Configuration]] = {}
+        self._kept: Kept[Configuration] = Kept(MOST_KEPT)
+        self._living = Living(MOST_ALIVE, PATIENCE)
+        self._compiling = threading.Lock()
 
     def of(self, collection: str) -> Configuration:
         """A collection's configuration, at most two seconds old.
 
-        Raises DatabaseUnavailable, DeadlineExceeded, InternalError for one that cannot be read.
+        Raises DatabaseUnavailable, DeadlineExceeded, InternalError for one that cannot be read,
+        Overloaded where too many large schemas are in use.
         """
         version = self._versions.fresh().get(collection)
         return UNCONFIGURED if version is None else self._configuration(collection, version)
@@ -122,8 +135,7 @@ class Configurations:
         version = versions.get(collection)
         if version is None:
             return UNCONFIGURED
-        found = self._found.get(collection)
-        return None if found is None or found[0] != version else found[1]
+        return self._kept.find(collection, version)
 
     @property
     def is_due(self) -> bool:
@@ -134,16 +146,36 @@ class Configurations:
         """Look whether anything has changed, where nobody does. It takes its time, in a thread."""
         self._versions.refresh()
 
-    def all(self) -> dict[str, Configuration]:
-        """Every collection's that is configured. Raises as `of`."""
-        versions = self._versions.fresh()
-        return {name: self._configuration(name, each) for name, each in versions.items()}
+    def with_schema(self) -> frozenset[str]:
+        """The names of the collections that have one, read anew. Raises as `of`."""
+        query = Query(COLLECTION, _SCHEMED, projection=bson.encode({_ID: True}), of_primary=True)
+        return frozenset(each[_ID] for each in self._find(query))
+
+    def texts(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """The schemas that these collections have, as JSON, in the order of names, read anew.
+
+        Not all have to be taken. Raises as `of`.
+        """
+        where = bson.encode({_ID: {"$in": list(names)}, **bson.decode(_SCHEMED)})
+        shown = bson.encode({"schema": True})
+        query = Query(COLLECTION, where, ((_ID, 1),), shown, of_primary=True)
+        return ((each[_ID], each["schema"]) for each in self._find(query))
 
     def versions(self) -> Mapping[str, ObjectId]:
         """What each configuration is known by; that of before while there is no database."""
         with suppress(Problem):
             return self._versions.fresh()
         return self._versions.last
+
+    def schema(self, value: Any, place: tuple[str | int, ...] = ()) -> Schema:  # noqa: ANN401 - any JSON value
+        """The schema that a JSON value is, to be put.
+
+        Raises as `schemas.schema.read_schema`, and Overloaded where too many are in use.
+        """
+        from demijohn.schemas.schema import read_schema  # noqa: PLC0415 - see `_compiled`
+
+        with self._compiling:
+            return self._weighed(read_schema(value, place))
 
     def put(self, collection: str, wanted: Configuration) -> None:
         """Configure a collection, which every process goes by within two seconds.
@@ -165,33 +197,35 @@ class Configurations:
 
     def _read(self) -> Mapping[str, ObjectId]:
         query = Query(COLLECTION, projection=bson.encode({"version": True}), of_primary=True)
-        return {
-            each[_ID]: each["version"]
-            for batch in self._store.reading.find(query)
-            for each in map(bson.decode, split(memoryview(batch)))
-        }
+        return {each[_ID]: each["version"] for each in self._find(query)}
+
+    def _find(self, query: Query) -> Iterator[dict[str, Any]]:
+        for batch in self._store.reading.find(query):
+            yield from map(bson.decode, split(memoryview(batch)))
 
     def _configuration(self, name: str, version: ObjectId) -> Configuration:
         """The configuration of this version, or of one that is newer still."""
-        known = self._found.get(name)
-        if known is not None and known[0] == version:
-            return known[1]
+        known = self._kept.find(name, version)
+        if known is not None:
+            return known
         stored = self._store.single.find(COLLECTION, _where(name))
-        if stored is None:
-            return UNCONFIGURED
-        found = _decoded(bson.decode(stored))
-        if len(self._found) >= MOST_KEPT:
-            self._found.clear()
-        self._found[name] = found
-        return found[1]
+        return UNCONFIGURED if stored is None else self._made(name, bson.decode(stored))
 
+    def _made(self, name: str, stored: Mapping[str, Any]) -> Configuration:
+        version = stored["version"]
+        # One at a time: it takes more memory meanwhile, and others may want the same.
+        with self._compiling:
+            known = self._kept.find(name, version)
+            if known is None:
+                schema = _compiled(stored.get("schema"))
+                weight = _LEAST if schema is None else self._weighed(schema).footprint
+                known = Configuration(schema, stored["require_if_match"])
+                self._kept.keep(name, version, known, weight)
+            return known
 
-def _decoded(stored: Mapping[str, Any]) -> tuple[ObjectId, Configuration]:
-    try:
-        compiled = _compiled(stored.get("schema"))
-    except Problem as problem:
-        raise InternalError("The collection's configuration cannot be read.") from problem
-    return stored["version"], Configuration(compiled, stored["require_if_match"])
+    def _weighed(self, schema: Schema) -> Schema:
+        self._living.take(schema, schema.footprint)
+        return schema
 
 
 def _compiled(schema: bytes | None) -> Schema | None:
@@ -200,7 +234,10 @@ def _compiled(schema: bytes | None) -> Schema | None:
     # Not above: with its engine it takes 3 MiB of a worker, and where no collection has one, none.
     from demijohn.schemas.schema import compile_schema  # noqa: PLC0415
 
-    return compile_schema(schema)
+    try:
+        return compile_schema(schema)
+    except Problem as problem:
+        raise InternalError("The collection's configuration cannot be read.") from problem
 
 
 def _held(document: bytes) -> dict[str, Any]:

@@ -6,7 +6,9 @@ are asserted. Patterns run in an engine that never goes back, so that none of th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -16,6 +18,7 @@ import orjson
 from demijohn.errors import Fault, InvalidDocument, InvalidSchema
 from demijohn.formats.json_faults import MOST_FAULTS, is_deep, pointer_to
 from demijohn.formats.plain_in import parse_value
+from demijohn.schemas.footprint import MOST, PatternLimit, footprint, pattern_limits
 from demijohn.schemas.pace import Pace, pace_of
 from demijohn.schemas.parts import Parts, Place, refusal
 from demijohn.schemas.tales import Tales, weigh_document
@@ -26,10 +29,6 @@ LARGEST = 256 * 1024
 """Bytes of a schema's text."""
 DEEPEST = 50
 """Levels of a schema."""
-_PATTERN_BYTES = 1024 * 1024
-"""What one pattern may take, compiled, and as much again for what it has seen."""
-_ALL_PATTERNS_BYTES = 8 * 1024 * 1024
-"""What all patterns of a schema may take together."""
 _MOST_TO_SEARCH = 200
 """Values of a schema in which each fault of its form is looked for: one takes up to 20 KiB."""
 _LONGEST_TO_SEARCH = 16 * 1024
@@ -49,17 +48,23 @@ _FORM = "It is no JSON Schema, and too large to say where."
 _UNSEEN = (
     "The document does not fit its collection's schema; together they are too large to say where."
 )
+_TOO_HEAVY = (
+    "Compiled, it would take too much memory: it has too many objects and other values in it, or "
+    "too many large regular expressions."
+)
 _TOO_MUCH = (
     "The document has too many values, or too many levels, to be held to its collection's schema."
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Schema:
     """A schema that documents can be held to."""
 
     text: bytes
     """As JSON without needless spaces."""
+    footprint: int
+    """Bytes of memory that it may take, at most."""
     _validator: jsonschema_rs.Draft202012Validator
     _cost: Cost
     _tales: Tales
@@ -145,13 +150,23 @@ def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
     # Before the compiler, which may follow references and takes memory for each pattern.
     parts = Parts(value)
     cost = weigh(parts)
-    validator = _compile(value, count_patterns(parts))
-    return Schema(text, validator, cost, Tales.of(parts, cost), pace_of(parts))
+    patterns = count_patterns(parts)
+    held = _bearable(footprint(value, len(text), cost.parts))
+    validator, limit = _compile(value, patterns)
+    held = _bearable(held + limit.footprint(patterns))
+    return Schema(text, held, validator, cost, Tales.of(parts, cost), pace_of(parts))
+
+
+def _bearable(held: int) -> int:
+    """These bytes. Raises InvalidSchema where they are more than one schema may take."""
+    if held > MOST:
+        raise refusal(_TOO_HEAVY, ())
+    return held
 
 
 def _check_form(value: dict[str, Any], size: int) -> None:
     """Raise InvalidSchema where the meta-schema does not take it: keywords and their types."""
-    form = jsonschema_rs.Draft202012Validator(_META, offline=True)
+    form = _form()
     if form.is_valid(value):
         return
     faults: tuple[Fault, ...] = ()
@@ -166,6 +181,12 @@ def _check_form(value: dict[str, Any], size: int) -> None:
     if not faults:
         raise refusal(_FORM, ())
     raise InvalidSchema(f"It is no JSON Schema: {faults[0].detail}", faults=faults)
+
+
+@cache
+def _form() -> jsonschema_rs.Draft202012Validator:
+    """The meta-schema: to compile it takes longer than any usual schema does."""
+    return jsonschema_rs.Draft202012Validator(_META, offline=True)
 
 
 def _has_choices_of_form(value: object) -> bool:
@@ -185,21 +206,34 @@ def _has_choices_of_form(value: object) -> bool:
     return False
 
 
-def _compile(value: dict[str, Any], patterns: int) -> jsonschema_rs.Draft202012Validator:
-    most = min(_PATTERN_BYTES, _ALL_PATTERNS_BYTES // max(patterns, 1))
+def _compile(
+    value: dict[str, Any], patterns: int
+) -> tuple[jsonschema_rs.Draft202012Validator, PatternLimit]:
+    """The schema under the smallest limit that its patterns fit, and that limit."""
     try:
-        return jsonschema_rs.Draft202012Validator(
-            value,
-            validate_formats=True,
-            offline=True,
-            mask=_MASK,
-            pattern_options=jsonschema_rs.RegexOptions(size_limit=most, dfa_size_limit=most),
-        )
+        return _fitting(value, pattern_limits(patterns))
     except jsonschema_rs.ValidationError as error:
         words = _NO_PATTERN if error.kind.name == "format" else _said(error)
         raise refusal(words, tuple(error.instance_path)) from error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         raise refusal("The schema cannot be compiled.", ()) from error
+
+
+def _fitting(
+    value: dict[str, Any], limits: list[PatternLimit]
+) -> tuple[jsonschema_rs.Draft202012Validator, PatternLimit]:
+    *smaller, largest = limits
+    for limit in smaller:
+        with suppress(jsonschema_rs.ValidationError):  # the largest says why
+            return _compiled(value, limit), limit
+    return _compiled(value, largest), largest
+
+
+def _compiled(value: dict[str, Any], limit: PatternLimit) -> jsonschema_rs.Draft202012Validator:
+    options = jsonschema_rs.RegexOptions(size_limit=limit.size, dfa_size_limit=limit.cache)
+    return jsonschema_rs.Draft202012Validator(
+        value, validate_formats=True, offline=True, mask=_MASK, pattern_options=options
+    )
 
 
 def _fault(error: jsonschema_rs.ValidationError, document: object) -> Fault:

@@ -57,6 +57,8 @@ class Cost:
     """How many lead the same member of a value back into the schema; 0 for one without circles."""
     has_choices: bool
     """Whether there are alternatives, of which the validator looks for every fault in each."""
+    parts: int
+    """How many subschemas there are, references written out."""
 
     def is_bearable(self, values: int, levels: int) -> bool:
         """Whether a document of so many values and levels can be looked at, yes or no."""
@@ -88,6 +90,7 @@ def weigh(schema: Parts) -> Cost:
         scale.chain,
         _at_one(scale.again),
         any(name in node for node in schema.nodes for name in ("anyOf", "oneOf")),
+        scale.parts,
     )
 
 

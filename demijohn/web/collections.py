@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import orjson
 from flask import Blueprint, Response, request
 
 from demijohn.auth.caller import Level
 from demijohn.documents import indexes
-from demijohn.documents.collections import UNCONFIGURED, Configuration
+from demijohn.documents.collections import UNCONFIGURED, Configuration, Configurations
 from demijohn.documents.offenders import Looked, look
 from demijohn.edge.reply import Reply, json_reply
 from demijohn.edge.tellers import CREATED, NO_CONTENT, NO_STORE, OK
@@ -39,9 +38,6 @@ from demijohn.web.requests import (
 )
 from demijohn.web.services import Services, current_context
 
-if TYPE_CHECKING:
-    from demijohn.schemas.schema import Schema
-
 COLLECTIONS = "/v1/collections"
 COLLECTION = f"{COLLECTIONS}/<collection>"
 _NO_KEY = "A collection configured or dropped twice is as it was after the first time."
@@ -65,14 +61,14 @@ def list_all(services: Services) -> Response:
     require_acceptable(media_types.PLAIN)
     refuse_parameters()
     refuse_conditions()
-    known = services.configurations.all()
+    with_schema = services.configurations.with_schema()
     caller = current_context().caller
-    names = {*services.store.catalog.collections(), *known}
+    names = {*services.store.catalog.collections(), *services.configurations.versions()}
     found = [
         {
             "name": name,
             "count": services.store.reading.estimate(name),
-            "schema": known.get(name, UNCONFIGURED).schema is not None,
+            "schema": name in with_schema,
         }
         for name in sorted(names)
         if is_reachable(name) and caller.may(Level.READ, name)
@@ -95,7 +91,7 @@ def put(services: Services, collection: str) -> Response:
     check_bare(collection)
     refuse_key(_NO_KEY)
     require_acceptable(media_types.PLAIN)
-    wanted = _read_configuration(read_body(media_types.PLAIN))
+    wanted = _read_configuration(services.configurations, read_body(media_types.PLAIN))
     is_new = not services.store.catalog.exists(collection)
     # In this order there never is a new collection that is not configured yet, and what is looked
     # at is what lay there before.
@@ -132,7 +128,7 @@ def _begun() -> Iterator[None]:
         raise OutcomeUnknown(said) from problem
 
 
-def _read_configuration(body: bytes) -> Configuration:
+def _read_configuration(configurations: Configurations, body: bytes) -> Configuration:
     given = parse_value(body, any_keys=True)
     if not isinstance(given, dict):
         raise BadParameter("A configuration is an object.")
@@ -142,16 +138,9 @@ def _read_configuration(body: bytes) -> Configuration:
     require_if_match = given.get("require_if_match", False)
     if not isinstance(require_if_match, bool):
         raise BadParameter("require_if_match is true or false.")
-    return Configuration(_read_schema(given.get("schema")), require_if_match)
-
-
-def _read_schema(schema: object) -> Schema | None:
-    if schema is None:
-        return None
-    # Not above: see where the stored ones are compiled (`documents.collections`).
-    from demijohn.schemas.schema import read_schema  # noqa: PLC0415
-
-    return read_schema(schema, ("schema",))
+    schema = given.get("schema")
+    compiled = None if schema is None else configurations.schema(schema, ("schema",))
+    return Configuration(compiled, require_if_match)
 
 
 def _described(

@@ -1,20 +1,33 @@
-"""Memory promises of schemas: neither one that is none nor a document that does not fit is dear."""
+"""Memory promises of schemas: one that is none, a document that does not fit, and very many."""
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 import os
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import jsonschema_rs
+import pymongo
 import pytest
+from bson import ObjectId
 
+from demijohn.documents.collections import COLLECTION
 from demijohn.errors import InvalidDocument, InvalidSchema
+from demijohn.schemas.footprint import MOST as MOST_OF_ONE
 from demijohn.schemas.schema import LARGEST, compile_schema
 from tests.bench.usage import peak, reset_peak, resident
+from tests.conftest import Starter
+from tests.support.database import Database
+from tests.support.raw_http import ask, head
+from tests.support.service import Service
 
 MIB = 1024 * 1024
 MOST = 32 * MIB
@@ -135,3 +148,138 @@ def test_control_the_engine_alone_takes_far_more() -> None:
     value = {"allOf": [1] * 8_000}
 
     assert _taken(lambda: list(islice(form.iter_errors(value), 20))) > 2 * MOST
+
+
+def _of(size: int, begin: str, unit: Callable[[int], str], end: str) -> bytes:
+    """A schema of about that size, made of units."""
+    units = [unit(at) for at in range(size // (len(unit(size)) + 1))]
+    return (begin + ",".join(units) + end).encode()
+
+
+KEPT = {
+    "objects": _of(90_000, '{"enum":[', lambda _: '{"":0}', "]}"),
+    "objects in objects": _of(80_000, '{"enum":[', lambda _: '{"":{"":{}}}', "]}"),
+    "wide objects": _of(90_000, '{"enum":[{', lambda at: f'"{at:x}":0', "}]}"),
+    "numbers": _of(90_000, '{"enum":[', lambda _: "0", "]}"),
+    "lists": _of(90_000, '{"enum":[', lambda _: "[]", "]}"),
+    "text": json.dumps({"title": "x" * 90_000}).encode(),
+    "names": _of(90_000, '{"dependentRequired":{', lambda at: f'"{at:x}":["a"]', "}}"),
+    "members": _of(90_000, '{"properties":{', lambda at: f'"{at:x}":{{"minimum":1}}', "}}"),
+    "alternatives": _of(90_000, '{"anyOf":[', lambda _: '{"enum":[1]}', "]}"),
+    "what is left": _of(
+        90_000,
+        '{"unevaluatedProperties":false,"allOf":[',
+        lambda _: '{"properties":{"a":{}}}',
+        "]}",
+    ),
+    "what references leave": json.dumps(
+        {
+            "$defs": {"a": {"properties": {f"{at}": {"minimum": 1} for at in range(75)}}},
+            "allOf": [{"$ref": "#/$defs/a", "unevaluatedProperties": False}] * 100,
+        }
+    ).encode(),
+    "small patterns": json.dumps(
+        {"anyOf": [{"pattern": f"[ab]*a[ab]{{12}}{at}"} for at in range(50)]}
+    ).encode(),
+    "large patterns": json.dumps(
+        {"anyOf": [{"pattern": rf"\p{{L}}{{{20 + at % 4}}}"} for at in range(7)]}
+    ).encode(),
+}
+SEEN = ["".join("ab"[(at * at >> 3) % 2] for at in range(4_000)), "Ж" * 1_000, "a" * 50 + "é"]
+"""Texts of which an engine of patterns finds out a lot."""
+
+
+def test_a_schema_takes_what_is_said_of_it() -> None:
+    """Kept and used by many threads: at most its `footprint`, by which those kept are bounded."""
+    fresh = multiprocessing.get_context("spawn")  # here there is room that others have left
+    with ProcessPoolExecutor(1, fresh) as pool:
+        taken = pool.submit(_taken_by_all).result()
+    for name, (bytes_, said) in taken.items():
+        print(f"{name}: {bytes_ / 1024:,.0f} KiB, said {said / 1024:,.0f}")
+    assert {name for name, (bytes_, said) in taken.items() if bytes_ > said} == set()
+    assert all(said <= MOST_OF_ONE for _, said in taken.values())
+
+
+def _taken_by_all() -> dict[str, tuple[float, int]]:
+    """`_taken_by` of each, in a copy of this process of its own."""
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        return dict(zip(KEPT, pool.map(_taken_by, KEPT.values(), chunksize=1), strict=True))
+
+
+def _taken_by(text: bytes) -> tuple[float, int]:
+    """Bytes that this process takes for each of some, and what is said of it."""
+    compile_schema(text)
+    gc.collect()
+    before = resident(os.getpid())
+    schemas = [compile_schema(text) for _ in range(5)]
+    if b'"pattern"' in text:
+        _used(schemas)
+    gc.collect()
+    return (resident(os.getpid()) - before) / len(schemas), schemas[0].footprint
+
+
+def _used(schemas: list[Any]) -> None:
+    def use() -> None:
+        for each in schemas:
+            for text in SEEN:
+                each.fits(text)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_what_would_take_too_much_is_no_schema() -> None:
+    """One that could not be kept beside any other is refused when it is put."""
+    with pytest.raises(InvalidSchema, match="too much memory"):
+        compile_schema(_of(LARGEST - 1_000, '{"enum":[', lambda _: '{"":0}', "]}"))
+
+
+DEAR = _of(100_000, '{"default":[', lambda _: '{"":0}', "]}")
+"""A schema that every document fits. Compiled it takes 10 MiB."""
+CEILING = 512 * MIB
+"""What the guide's manifest gives a container."""
+
+
+@pytest.mark.parametrize("schemas", [60, pytest.param(2_000, marks=pytest.mark.soak)])
+def test_very_many_schemas(database: Database, own_service: Starter, schemas: int) -> None:
+    """A worker stays inside its memory, however many collections have a schema, and serves all."""
+    names = [f"dear{at}" for at in range(schemas)]
+    _configure(database, names)
+    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_DATABASE": "schemas"})
+    (worker,) = service.workers()
+    reset_peak(worker)
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = Counter(pool.map(lambda name: _insert(service, name), names))
+    after = resident(worker)
+    told = [ask(service.port, head("GET", path)) for path in ("/v1/collections", "/openapi.json")]
+    most = peak(worker)
+
+    print(f"{schemas} schemas: {dict(statuses)}; {after / MIB:.0f}, at most {most / MIB:.0f} MiB")
+    assert service.workers() == [worker]
+    assert statuses == {201: schemas}
+    assert [each.status for each in told] == [200, 200]
+    assert {name for name in names if f'"{name}"' not in told[0].body.decode()} == set()
+    described = json.loads(told[1].body)
+    held = [name for name in described["components"]["schemas"] if "collection.dear" in name]
+    assert held
+    assert described["x-collections-left-out"] == schemas - len(held)
+    assert most <= CEILING
+
+
+def _configure(database: Database, names: list[str]) -> None:
+    """As the service does it, for less."""
+    with pymongo.MongoClient[dict[str, object]](database.uri) as client:
+        client["schemas"][COLLECTION].insert_many(
+            {"_id": name, "version": ObjectId(), "require_if_match": False, "schema": DEAR}
+            for name in names
+        )
+
+
+def _insert(service: Service, name: str) -> int:
+    body = b'{"a":1}'
+    told = f"Content-Length: {len(body)}", "Content-Type: application/json"
+    return ask(service.port, head("POST", f"/v1/collections/{name}/documents", *told) + body).status

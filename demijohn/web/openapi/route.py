@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, Response, request
 
 from demijohn.auth.caller import Caller, Level
-from demijohn.documents.collections import Configuration, Configurations
+from demijohn.documents.collections import Configurations
 from demijohn.errors import NotAcceptable, Problem
 from demijohn.formats import media_types
 from demijohn.web.openapi.description import describe
@@ -47,47 +47,90 @@ OPERATION = Operation(
 )
 
 
-MOST_MADE = 16
-"""Pages that are kept, each of other collections."""
+MOST_COLLECTIONS = 100
+"""Collections whose schemas a page has, the first by name: each adds some 50 KB of paths."""
+MOST_TEXT = 1024 * 1024
+"""Bytes of these schemas together; what they are made into takes 50 times as much meanwhile."""
+MOST_MADE = 16 * 1024 * 1024
+"""Bytes of the pages that are kept, each of other collections."""
+_PATIENCE = 2.0
+"""Seconds that one waits for another whose page is made."""
+LEFT_OUT = "x-collections-left-out"
+"""Of a page: how many more collections have a schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     text: bytes
     tag: str
+    versions: Mapping[str, object]
+    """What it was made of."""
 
 
 class _Pages:
-    """The description as it is, and the last one made."""
+    """The description as it is, and what was made of it lately."""
 
     def __init__(self, configurations: Configurations) -> None:
         self.description: dict[str, Any] = {}
         self._configurations = configurations
-        self._found: tuple[Mapping[str, object], Mapping[str, Configuration]] = {}, {}
         self._made: dict[frozenset[str], _Page] = {}
+        self._making = threading.Lock()
 
     def page(self, caller: Caller) -> _Page:
-        """The page for the schemas of this time; without a database for those last known.
+        """The page for the schemas of this time; without a database one of before, if any.
 
         It has those of the collections that the caller may read.
         """
         versions = self._configurations.versions()
-        if self._found[0] != versions:
-            with suppress(Problem):
-                self._found = versions, self._configurations.all()
-                self._made = {}
-        found, made = self._found[1], self._made
-        names = frozenset(name for name in found if caller.may(Level.READ, name))
-        if names not in made:
-            if len(made) >= MOST_MADE:
-                made.clear()
-            made[names] = self._make({name: found[name] for name in sorted(names)})
-        return made[names]
+        names = frozenset(name for name in versions if caller.may(Level.READ, name))
+        known = self._made.get(names)
+        if known is not None and known.versions == versions:
+            return known
+        made = self._made_anew(versions, names)
+        return made or known or _page({}, self.description)
 
-    def _make(self, found: Mapping[str, Configuration]) -> _Page:
-        schemas = {name: each.schema.text for name, each in found.items() if each.schema}
-        text = orjson.dumps(grown(self.description, schemas)) + b"\n"
-        return _Page(text, hashlib.sha256(text).hexdigest()[:32])
+    def _made_anew(self, versions: Mapping[str, object], names: frozenset[str]) -> _Page | None:
+        """One is made at a time, for what it takes; None where that is not soon, or cannot be."""
+        if not self._making.acquire(timeout=_PATIENCE):
+            return None
+        try:
+            made = self._made.get(names)
+            if made is None or made.versions != versions:
+                made = _page(versions, self._grown(names))
+                self._keep(names, made)
+        except Problem:
+            return None
+        else:
+            return made
+        finally:
+            self._making.release()
+
+    def _keep(self, names: frozenset[str], page: _Page) -> None:
+        self._made.pop(names, None)
+        if sum(len(each.text) for each in self._made.values()) + len(page.text) > MOST_MADE:
+            self._made.clear()
+        self._made[names] = page
+
+    def _grown(self, names: frozenset[str]) -> dict[str, Any]:
+        """The description with the schemas of these collections, as many as it may have."""
+        if not names:
+            return self.description
+        schemed = sorted(names & self._configurations.with_schema())
+        schemas: dict[str, bytes] = {}
+        room = MOST_TEXT
+        for name, text in self._configurations.texts(schemed[:MOST_COLLECTIONS]):
+            room -= len(text)
+            if room < 0:
+                break
+            schemas[name] = text
+        left_out = len(schemed) - len(schemas)
+        made = grown(self.description, schemas)
+        return {**made, LEFT_OUT: left_out} if left_out else made
+
+
+def _page(versions: Mapping[str, object], description: dict[str, Any]) -> _Page:
+    text = orjson.dumps(description) + b"\n"
+    return _Page(text, hashlib.sha256(text).hexdigest()[:32], versions)
 
 
 def publish(app: Flask, configurations: Configurations) -> None:
