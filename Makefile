@@ -3,6 +3,8 @@
 
 # A venv of one's own is made in .venv; PYTHON=… chooses the interpreter it is made with.
 export PYTHON
+# What is compiled is kept, or each of the hundreds of processes that the tests start does it again.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
@@ -43,7 +45,7 @@ format: dev ## Let ruff put the code in order
 # file besides, so there files go whole, in the order of tests/process/conftest.py.
 unit: AT_ONCE := -n 2 --dist worksteal
 contract: AT_ONCE := -n 2 --dist worksteal
-process: AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
+process: AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 
 unit contract process: dev ## One part of the tests (K='words' chooses by name)
 	@[ $@ = unit ] || [ -x $(BIN)/secantusd-py ] || { echo "The $@ tests start the embedded" \
