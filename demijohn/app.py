@@ -35,6 +35,7 @@ class Service:
     application: Flask
     configurations: Configurations
     room: Room
+    keyed_inserts: KeyedInserts
     keyring: Keyring | None
 
 
@@ -49,6 +50,7 @@ def create_service(settings: Settings) -> Service:
     configurations = Configurations(store, settings.database_timeout)
     hub = Hub(store.changes, settings, metrics)
     room = Room()
+    keyed_inserts = KeyedInserts(store, settings.queue_timeout)
     services = Services(
         settings,
         store,
@@ -57,7 +59,7 @@ def create_service(settings: Settings) -> Service:
         metrics,
         configurations,
         hub,
-        KeyedInserts(store, settings.queue_timeout),
+        keyed_inserts,
         room=room,
     )
     application = create_application(services)
@@ -71,6 +73,7 @@ def create_service(settings: Settings) -> Service:
         application,
         configurations,
         room,
+        keyed_inserts,
         keyring,
     )
 

@@ -31,6 +31,7 @@ from demijohn.formats.plain_out import render_array
 from demijohn.formats.spelling import read_draft
 from demijohn.front.bridge import Answer, Bridge
 from demijohn.front.hot import Hot
+from demijohn.front.once import Once
 from demijohn.front.parts import Means, Parts
 from demijohn.front.plain import LARGEST, Line, line_of
 from demijohn.front.protocol import CONNECTION, Connection
@@ -46,6 +47,8 @@ class _Asked(NamedTuple):
     store: Store
     """What there is to its caller."""
     connection: Connection
+    context: Context
+    teller: Teller
 
 
 class Express:
@@ -53,9 +56,9 @@ class Express:
 
     def __init__(self, means: Means, hot: Hot, bridge: Bridge, parts: Parts) -> None:
         """Take what the operations work with, and what waits for them."""
+        self._means = means
         self._store = means.store
         self._configurations = means.configurations
-        self._room = means.room
         self._hot = hot
         self._bridge = bridge
         self._patience = parts.settings.queue_timeout
@@ -68,7 +71,9 @@ class Express:
             return None
         rows = context.caller.rows
         store = self._store if rows is None else self._store.held_to(rows)
-        asked = _Asked(line, store, scope[CONNECTION])
+        kind = GuideTeller if line.route == GUIDE else Teller
+        teller = kind(line.collection, PLAINLY, self._means.room)
+        asked = _Asked(line, store, scope[CONNECTION], context, teller)
         try:
             answer = await self._carry_out(asked, body)
         except Problem as problem:
@@ -86,8 +91,7 @@ class Express:
         if line.id is not None:
             told = await self._read(asked, line.id)
         else:
-            new = await self._insertion(line.collection, body)
-            told = None if new is None else await self._insert(asked, new)
+            told = await self._insert(asked, body)
         return None if told is None else _whole(line, told)
 
     async def _list(self, asked: _Asked) -> Answer:
@@ -95,18 +99,30 @@ class Express:
         first, rest = await self._bridge.stream(chunks, self._patience)
         return Answer(OK, [("Content-Type", PLAIN)], first, rest, asked.line.route, None)
 
-    async def _insertion(self, collection: str, body: bytes) -> Insertion | None:
-        """What is to be inserted; None where there is anything against it."""
-        if self._configurations.is_due:
-            self._hot.post(self._configurations.refresh)
-        configuration = self._configurations.known(collection)
-        if configuration is None:
-            return None
+    async def _insert(self, asked: _Asked, body: bytes) -> Told | None:
         try:
-            new = insertion(collection, read_draft(body, extended=False), ObjectId)
+            draft = read_draft(body, extended=False)
         except Problem:
             return None  # the full path says why
-        return new if await self._is_fit(new, body, configuration) else None
+        key = asked.line.key
+        if key is not None:
+            once = Once(self._means, asked.store, asked.context, key, body, draft)
+            return await self._insert_once(asked, once)
+        new = insertion(asked.line.collection, draft, ObjectId)
+        return await self._insert_now(asked, new) if await self._is_taken(new, body) else None
+
+    async def _insert_once(self, asked: _Asked, once: Once) -> Told:
+        told = await self._bridge.hop(partial(once.insert, asked.teller), self._patience)
+        if told.replayed:
+            self._metrics.replays.inc()
+        return told
+
+    async def _is_taken(self, new: Insertion, body: bytes) -> bool:
+        """Whether it is known that the collection takes the document."""
+        if self._configurations.is_due:
+            self._hot.post(self._configurations.refresh)
+        configuration = self._configurations.known(new.collection)
+        return configuration is not None and await self._is_fit(new, body, configuration)
 
     async def _is_fit(self, new: Insertion, body: bytes, configuration: Configuration) -> bool:
         """Whether the collection takes the document; a thread looks where that may take long."""
@@ -117,23 +133,20 @@ class Express:
         # What was known before may by now be older than anybody goes by.
         return is_fit and self._configurations.known(new.collection) is configuration
 
-    async def _insert(self, asked: _Asked, new: Insertion) -> Told:
+    async def _insert_now(self, asked: _Asked, new: Insertion) -> Told:
         document = new.document
-        collection = new.collection
-        submit = partial(asked.store.inserts.submit, collection, document)
+        submit = partial(asked.store.inserts.submit, new.collection, document)
         for problem in (await self._hot.outcome(submit, asked.connection)).values():
             raise meant(problem, new)
-        kind = GuideTeller if asked.line.route == GUIDE else Teller
-        return kind(collection, PLAINLY, self._room).tell(Changed(None, document))
+        return asked.teller.tell(Changed(None, document))
 
     async def _read(self, asked: _Asked, id_: Value) -> Told | None:
-        collection = asked.line.collection
-        submit = partial(asked.store.finds.submit, collection, id_)
+        submit = partial(asked.store.finds.submit, asked.line.collection, id_)
         found = await self._hot.outcome(submit, asked.connection)
         if isinstance(found, Unread):
             return None
         document = require(found)
-        read = partial(Teller(collection, PLAINLY, self._room).read, document)
+        read = partial(asked.teller.read, document)
         return read() if len(document) <= LARGEST else await self._bridge.hop(read)
 
 

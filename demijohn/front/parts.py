@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demijohn.documents.collections import Configurations
+from demijohn.documents.keyed_inserts import KeyedInserts
 from demijohn.documents.room import Room
 from demijohn.edge.entrance import Entrance
 from demijohn.edge.operations import Operations
@@ -21,6 +22,7 @@ class Means:
     store: Store
     configurations: Configurations
     room: Room
+    keyed_inserts: KeyedInserts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ It looks at the head and the size of the body alone. Whatever it is not sure of 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from demijohn.auth.caller import Level
+from demijohn.edge.idempotency import key_in
 from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
 from demijohn.edge.tellers import DATA
 from demijohn.formats.bson_values import Value
@@ -22,15 +24,24 @@ _PATH = re.compile(
     rb"/v1/collections/([A-Za-z0-9_.-]+)/documents(?:/([A-Za-z0-9_-][A-Za-z0-9_.~-]{0,127}))?"
 )
 """An id that stands for itself, whoever reads it: an ObjectId, or a string of plain characters."""
-HOST, CONTENT_TYPE = b"host", b"content-type"
+HOST, CONTENT_TYPE, KEY = b"host", b"content-type", b"idempotency-key"
 _HOST = re.compile(rb"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}(?::[0-9]{1,5})?", re.IGNORECASE)
 """A name, or an address: of any other the framework has its own opinion."""
 _PLAINLY = frozenset((b"*/*", b"", PLAIN.encode(), b"application/json, text/plain, */*"))
-WATCHED: dict[bytes, frozenset[bytes]] = {
+
+
+class _Keys(Container[bytes]):
+    """Every value that is an Idempotency-Key."""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, bytes) and key_in(value.decode("latin-1")) is not None
+
+
+WATCHED: dict[bytes, Container[bytes]] = {
     b"accept": _PLAINLY,
     b"content-encoding": frozenset(),
     CONTENT_TYPE: frozenset((PLAIN.encode(), b"application/json; charset=utf-8")),
-    b"idempotency-key": frozenset(),
+    KEY: _Keys(),
     b"if-match": frozenset(),
     b"if-none-match": frozenset(),
     b"prefer": frozenset(),
@@ -45,6 +56,8 @@ class Line(NamedTuple):
     id: Value | None
     route: str
     is_list: bool = False
+    key: str | None = None
+    """The Idempotency-Key of an insert."""
 
     @property
     def is_insert(self) -> bool:
@@ -70,21 +83,27 @@ def line_of(scope: dict[str, Any], body: bytes) -> Line | None:
             return None
         id_ = None if found[2] is None else from_segment(found[2].decode("ascii"))
         line = Line(name, id_, DOCUMENTS if id_ is None else DOCUMENT)
-    is_insert = line.is_insert
-    if is_insert != (method == "POST") or is_insert != bool(body):
+    if line.is_insert != (method == "POST") or line.is_insert != bool(body):
         return None
-    return line if _is_plain(scope["headers"], has_body=is_insert) else None
+    seen = _seen(scope["headers"])
+    if seen is None or HOST not in seen or (line.is_insert and CONTENT_TYPE not in seen):
+        return None
+    return line if KEY not in seen else _with_key(line, seen[KEY])
 
 
-def _is_plain(headers: list[tuple[bytes, bytes]], *, has_body: bool) -> bool:
-    """Whether the headers say nothing that the full path would have to look at."""
-    seen = set()
+def _with_key(line: Line, value: bytes) -> Line | None:
+    return line._replace(key=key_in(value.decode("latin-1"))) if line.is_insert else None
+
+
+def _seen(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+    """What the full path would look at; None where it would not answer plainly to that."""
+    seen: dict[bytes, bytes] = {}
     for name, value in headers:
         plain = WATCHED.get(name)
         if plain is None and name != HOST:
             continue
         # What comes twice is one header to some, and none of ours.
         if name in seen or not (_HOST.fullmatch(value) if plain is None else value in plain):
-            return False
-        seen.add(name)
-    return HOST in seen and (CONTENT_TYPE in seen or not has_body)
+            return None
+        seen[name] = value
+    return seen

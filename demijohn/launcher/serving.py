@@ -59,7 +59,7 @@ def serve(
 def _parts(service: Service) -> Parts:
     means = None
     if service.settings.express != "off":
-        means = Means(service.store, service.configurations, service.room)
+        means = Means(service.store, service.configurations, service.room, service.keyed_inserts)
     return Parts(
         service.settings,
         service.metrics,

@@ -6,9 +6,10 @@ from flask import Response
 
 from demijohn.documents.change import Outcome
 from demijohn.documents.idempotency import Keyed
-from demijohn.documents.records import Headers, Key, Told
+from demijohn.documents.records import Key, Told
+from demijohn.edge.idempotency import as_told
 from demijohn.edge.reply import Reply, problem_reply
-from demijohn.edge.tellers import Tells, minimal
+from demijohn.edge.tellers import Tells
 from demijohn.errors import Problem
 from demijohn.web.problems import to_response
 from demijohn.web.services import Services, current_context
@@ -21,15 +22,10 @@ def keyed(services: Services, key: Key | None, teller: Tells[Outcome]) -> Keyed[
 
 def respond(services: Services, answer: Told) -> Response:
     """An answer in Flask's terms."""
-    if answer.body is None:
-        # It was too large to be kept beside its key.
-        answer = minimal(answer)
-    replayed: Headers = ()
     if answer.replayed:
         services.metrics.replays.inc()
-        replayed = (("Idempotency-Replayed", "true"),)
-    body = answer.body or b""
-    return to_response(Reply(answer.status, (*answer.headers, *replayed), body, answer.problem))
+    told = as_told(answer)
+    return to_response(Reply(told.status, told.headers, told.body or b"", told.problem))
 
 
 def _refuse(problem: Problem) -> Told:

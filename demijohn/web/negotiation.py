@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import request
 from werkzeug.http import parse_list_header
 
 from demijohn.documents.records import Key, make_key
 from demijohn.documents.versions import Condition, parse_tags
+from demijohn.edge.idempotency import key_in
 from demijohn.edge.tellers import Asked
 from demijohn.errors import BadParameter, IdempotencyUnsupported, NotAcceptable
 from demijohn.formats import media_types
@@ -22,7 +21,6 @@ _OFFERS = {
     **{spelling.media_type: spelling for spelling in Spelling},
 }
 _PREFERENCES = ("minimal", "representation")
-_KEY = re.compile(r'"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255})')
 
 
 def read_asked(*, has_body: bool = True) -> Asked:
@@ -69,14 +67,14 @@ def read_key(body: bytes) -> Key | None:
     text = request.headers.get("Idempotency-Key")
     if text is None:
         return None
-    found = _KEY.fullmatch(text.strip())
+    found = key_in(text)
     if found is None:
         raise BadParameter(
             "Idempotency-Key is not 1 to 255 visible ASCII characters without a comma or a quote."
         )
     parts = (request.method, request.path, request.query_string, request.mimetype)
     made_of = tuple(each if isinstance(each, bytes) else each.encode() for each in parts)
-    return make_key(current_context().caller.id, found[1] or found[2], (*made_of, body))
+    return make_key(current_context().caller.id, found, (*made_of, body))
 
 
 def _accepted(*, has_body: bool) -> Spelling:

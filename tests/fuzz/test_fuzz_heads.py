@@ -102,6 +102,8 @@ def check_plain(line: Line, scope: dict[str, Any], body: bytes) -> None:
     assert len(body) <= LARGEST
     assert scope["method"] == ("POST" if body else "GET")
     assert (line.id is None and not line.is_list) == bool(body)
+    assert (line.key is not None) == any(name == b"idempotency-key" for name, _ in scope["headers"])
+    assert line.key is None or body
     assert re.fullmatch(r"[A-Za-z0-9.-][A-Za-z0-9._-]{0,119}", line.collection)
     headers = scope["headers"]
     names = [name for name, _ in headers]

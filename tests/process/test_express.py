@@ -43,10 +43,13 @@ INSERT = Request(b"POST", THING, JSON, b'{"a":1}')
 READ = Request(b"GET", b"%b/%b" % (THING, SMALL_ID.encode()))
 READ_NAMED = Request(b"GET", b"%b/%b" % (THING, PLAIN_ID.encode()))
 READ_ABSENT = Request(b"GET", b"%b/%b" % (THING, ABSENT_ID.encode()))
+ONCE = (*JSON, b"Idempotency-Key: <key>")
 LIST = Request(b"GET", b"/data")
 PLAINEST = {
     "an insert into data": (INSERT_DATA, GUIDE, 201),
     "an insert": (INSERT, DOCUMENTS, 201),
+    "an insert into data with a key": (replace(INSERT_DATA, headers=ONCE), GUIDE, 201),
+    "an insert with a key": (replace(INSERT, headers=ONCE), DOCUMENTS, 201),
     "a read": (READ, DOCUMENT, 200),
     "a read by a string": (READ_NAMED, DOCUMENT, 200),
     "a read of what is not there": (READ_ABSENT, DOCUMENT, 404),

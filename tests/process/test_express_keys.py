@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -227,3 +228,49 @@ def test_a_schema_that_changes(keyed: Keyed, database: Database, pattern: str | 
 
 def _patterned(pattern: str | None) -> dict[str, object]:
     return {} if pattern is None else {"additionalProperties": {"pattern": pattern}}
+
+
+WISHED = {"Prefer": "respond-async"}
+"""A wish that changes nothing, but takes a request to the full path."""
+OF_ONE_KEY = {
+    "what fits": ('{"n":1}', 201),
+    "what does not fit": ('{"n":"1"}', 422),
+    "another's": ('{"n":2}', 403),
+    "what is there": (f'{{"n":1,"_id":"{SMALL_ID}"}}', 409),
+}
+"""A body, and what its first request is told."""
+
+
+@pytest.mark.parametrize("name", OF_ONE_KEY)
+@pytest.mark.parametrize("first", ["express", "full"])
+@pytest.mark.parametrize("key", ["whole", "one"])
+def test_what_is_done_once_is_done_once_on_both_paths(
+    keyed: Keyed, key: str, first: str, name: str
+) -> None:
+    """The second request with an Idempotency-Key is told what the first was, whichever way it came.
+
+    So it is with a third, and with another body neither way takes it.
+    """
+    pair, keys = keyed
+    side = pair.sides[0]
+    body, status = OF_ONE_KEY[name]
+    status = 201 if key == "whole" and status == 403 else status
+    caller = Caller(side.service.url, keys[key])
+    own = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
+    ways = {"express": own, "full": {**own, **WISHED}}
+    before = pair.served()
+    other = "full" if first == "express" else "express"
+    told = [caller.ask("POST", READ, body, ways[way]) for way in (first, other, first)]
+    assert pair.served() - before == {DOCUMENTS: 2 if first == "express" else 1}
+    assert [each.status for each in told] == [status] * 3
+    replays = [each.headers.get("Idempotency-Replayed") for each in told]
+    assert replays == [None, "true", "true"]
+    assert [each.body for each in told] == [told[0].body] * 3
+    if status == 201:
+        assert len({each.headers["Location"] for each in told}) == 1
+        assert side.stored[HELD].count_documents({"_id": ObjectId(told[0].json()["_id"])}) == 1
+        side.stored[HELD].delete_one({"_id": ObjectId(told[0].json()["_id"])})
+    for way in ways.values():
+        assert caller.ask("POST", READ, '{"n":1,"m":1}', way).problem() == "idempotency-key-reused"
+    side.lines(5)
+    caller.close()
