@@ -30,7 +30,7 @@ OF_MEMBERS = frozenset(
 """Keywords whose subschemas look at what is inside the value (section 10.3)."""
 _HELD = frozenset(("$defs", "definitions", "contentSchema", "propertyNames"))
 REFERENCES = ("$ref", "$dynamicRef")
-_NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions")) | _OF_NAMES
+NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions")) | _OF_NAMES
 """Keywords that are objects of subschemas."""
 KEYWORDS = IN_PLACE | OF_ITEMS | OF_MEMBERS | _HELD
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -123,7 +123,7 @@ def parts(node: Node, place: Place) -> Iterator[Part]:
         if keyword not in KEYWORDS:
             continue
         here = (*place, keyword)
-        if keyword in _NAMED and isinstance(inner, Mapping):
+        if keyword in NAMED and isinstance(inner, Mapping):
             for name, each in inner.items():
                 yield Part(keyword, name, each, (*here, name))
         elif isinstance(inner, list):

@@ -6,6 +6,7 @@ are asserted. Patterns run in an engine that never goes back, so that none of th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,7 @@ from demijohn.schemas.footprint import MOST, PatternLimit, footprint, pattern_li
 from demijohn.schemas.pace import Pace, pace_of
 from demijohn.schemas.parts import Parts, Place, refusal
 from demijohn.schemas.tales import Tales, weigh_document
-from demijohn.schemas.ways import whole_way
+from demijohn.schemas.ways import Keywords, whole_way
 from demijohn.schemas.work import Cost, count_patterns, weigh
 
 LARGEST = 256 * 1024
@@ -103,16 +104,23 @@ class Schema:
     def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
         """The faults, up to twenty; none where to look for any would take too much."""
         if is_tellable:
-            return tuple(
-                _fault(each, document)
-                for each in islice(self._validator.iter_errors(document), MOST_FAULTS)
-            )
+            errors = islice(self._validator.iter_errors(document), MOST_FAULTS)
+            return self._told(errors, document)
         if not self._cost.has_choices:
             try:
                 self._validator.validate(document)
             except jsonschema_rs.ValidationError as error:
-                return (_fault(error, document),)
+                return self._told([error], document)
         return ()
+
+    def _told(
+        self, errors: Iterable[jsonschema_rs.ValidationError], document: object
+    ) -> tuple[Fault, ...]:
+        keywords = Keywords(self.text)
+        return tuple(
+            Fault(_pointer(each, document), _said(each), pointer_to(keywords.way(each.schema_path)))
+            for each in errors
+        )
 
 
 def compile_schema(text: bytes) -> Schema:
@@ -234,10 +242,6 @@ def _compiled(value: dict[str, Any], limit: PatternLimit) -> jsonschema_rs.Draft
     return jsonschema_rs.Draft202012Validator(
         value, validate_formats=True, offline=True, mask=_MASK, pattern_options=options
     )
-
-
-def _fault(error: jsonschema_rs.ValidationError, document: object) -> Fault:
-    return Fault(_pointer(error, document), _said(error), pointer_to(error.schema_path))
 
 
 def _pointer(error: jsonschema_rs.ValidationError, value: object) -> str:

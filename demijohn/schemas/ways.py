@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import orjson
+
+from demijohn.schemas.parts import NAMED, Parts
+
 Way = tuple[str | int, ...]
 _MOST_WAYS = 100
+_EMPTY_NAME = b'"":'
+"""Of a JSON text without needless spaces."""
 
 
 def whole_way(value: object, told: Sequence[str | int], wanted: Callable[[], object]) -> Way:
@@ -21,6 +27,26 @@ def whole_way(value: object, told: Sequence[str | int], wanted: Callable[[], obj
         end = wanted()
         ways = [each for each in ways if each[1] == end]
     return ways[0][0] if ways else tuple(told)
+
+
+class Keywords:
+    """Where the keywords of a schema stand."""
+
+    def __init__(self, text: bytes) -> None:
+        """Take the schema as JSON without needless spaces. It is read where a name is empty."""
+        self._schema: Any = None
+        self._subschemas: frozenset[Way] = frozenset()
+        if _EMPTY_NAME in text:
+            self._schema = orjson.loads(text)
+            self._subschemas = frozenset(Parts(self._schema).places.values())
+
+    def way(self, told: Sequence[str | int]) -> Way:
+        """The first way that has these steps, and leads to a subschema's keyword or to `false`."""
+        for way, end in islice(_ways(self._schema, tuple(told)), _MOST_WAYS):
+            # No document fails by a keyword that only gives names to subschemas.
+            if end is False or (way[:-1] in self._subschemas and way[-1] not in NAMED):
+                return way
+        return tuple(told)
 
 
 def _ways(value: Any, told: Way) -> Iterator[tuple[Way, object]]:  # noqa: ANN401 - any JSON value

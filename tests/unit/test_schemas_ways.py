@@ -37,3 +37,43 @@ def test_faults_below_an_empty_name() -> None:
     with pytest.raises(InvalidSchema) as none:
         read_schema({"$defs": {"": {"type": "nonsense"}}})
     assert none.value.faults[0].pointer == "/$defs//type"
+
+
+@pytest.mark.parametrize(
+    ("schema", "document", "place"),
+    [
+        ({"properties": {"": {"type": "string"}}}, {"": 1}, "/properties//type"),
+        (
+            {"properties": {"": {"type": "string"}, "type": {"type": "null"}}},
+            {"": 1, "type": None},
+            "/properties//type",
+        ),
+        (
+            {"properties": {"": {"type": "string"}, "type": {"type": "null"}}},
+            {"": "", "type": 1},
+            "/properties/type/type",
+        ),
+        ({"properties": {"": False}}, {"": 1}, "/properties/"),
+        (
+            {"properties": {"": {"properties": {"": False}}}},
+            {"": {"": 1}},
+            "/properties//properties/",
+        ),
+        (
+            {"$defs": {"": {"type": "null"}}, "properties": {"a": {"$ref": "#/$defs/"}}},
+            {"a": 1},
+            "/$defs//type",
+        ),
+        ({"patternProperties": {"": {"minimum": 2}}}, {"a": 1}, "/patternProperties//minimum"),
+        ({"dependentRequired": {"": ["a"]}}, {"": 1}, "/dependentRequired"),
+        ({"const": {"": {"a": 1}}}, {}, "/const"),
+        ({"allOf": [{}, {"items": {"required": [""]}}], "default": {"": 1}}, [{}], None),
+    ],
+)
+def test_the_place_in_a_schema_has_its_empty_names(
+    schema: dict[str, Any], document: object, place: str | None
+) -> None:
+    """It leads to the keyword that a document does not fit, by every name that is on the way."""
+    with pytest.raises(InvalidDocument) as refused:
+        read_schema(schema).check(document)
+    assert [each.schema for each in refused.value.faults] == [place or "/allOf/1/items/required"]
