@@ -12,6 +12,7 @@ import pytest
 from demijohn.documents.collections import (
     COLLECTION,
     FRESH,
+    MOST_KEPT,
     STALE,
     UNCONFIGURED,
     Configuration,
@@ -191,3 +192,33 @@ def test_many_threads_and_changes_end_with_the_last_one(here: Configurations, cl
             stop.set()
         for each in asking:
             each.result()
+
+
+def test_what_is_let_go_is_compiled_anew(here: Configurations) -> None:
+    """More than can be kept are gone by in turn, each by its own, and one in use stays as it is."""
+    named = [f"c{at}" for at in range(6)]
+    for name in named:
+        here.put(name, _dear(name))
+    first = here.of(named[0])
+
+    def judge(at: int) -> None:
+        for name in named[at:] + named[:at]:
+            asked = here.of(name)
+            assert [each for each in named if _takes(asked, each)] == [name]
+
+    at_once(4, judge)
+    kept = [found for name in named if (found := here.known(name)) is not None]
+    assert 0 < len(kept) < len(named)
+    assert sum(each.schema.footprint for each in kept if each.schema) <= MOST_KEPT
+    assert _takes(first, named[0])
+    assert not _takes(first, named[1])
+
+
+def _dear(name: str) -> Configuration:
+    """One that takes no documents but those that have this name; and much memory."""
+    schema = {"default": [{"": 0}] * 6_000, "properties": {"name": {"const": name}}}
+    return Configuration(read_schema(schema))
+
+
+def _takes(configuration: Configuration, name: str) -> bool:
+    return configuration.fits(encode({"name": from_python(name)}))
