@@ -7,11 +7,9 @@ can have one.
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +26,10 @@ from tests.support.express_faults import KEYED_FAULTS, environ
 from tests.support.express_pair import ON, Pair, keyed_pair
 from tests.support.express_requests import HOT, REQUESTS, Request, shown
 from tests.support.express_seeds import ABSENT_ID, HELD, LARGE_ID, SLOW, SMALL_ID
+from tests.support.express_side import Answer, Line
 from tests.support.keys import Caller
 from tests.support.stores import own_store
+from tests.support.together import at_once
 
 Keyed = tuple[Pair, dict[str, str]]
 JSON = b"Content-Type: application/json"
@@ -151,8 +151,10 @@ def test_a_path_that_differs_is_found(fault: str, database: Database, tmp_path: 
             compare()
 
 
-CALLERS, EACH = 12, 60
-"""At one time, and what each of them asks for."""
+CALLERS, EACH = 24, 40
+"""At one time, and documents that each of them reads, with an insert behind each."""
+OWNERS = {"one": (1,), "two": (2,), "whole": (1, 2)}
+"""Whose documents each key is for."""
 
 
 def test_callers_at_one_time_get_their_own(keyed: Keyed) -> None:
@@ -160,42 +162,60 @@ def test_callers_at_one_time_get_their_own(keyed: Keyed) -> None:
     pair, keys = keyed
     ids = [ObjectId() for _ in range(EACH)]
     documents = [bson.encode({"_id": each, "n": 1 + at % 2}) for at, each in enumerate(ids)]
+    names = [*OWNERS] * (CALLERS // len(OWNERS))
     with pair.laid({HELD: documents}):
         before = pair.served()
-        together = threading.Barrier(CALLERS)
-        url = pair.sides[0].service.url
-        with ThreadPoolExecutor(CALLERS) as threads:
-            runs = [
-                threads.submit(_read_and_write, url, keys[name], number, ids, together)
-                for number, name in zip(range(CALLERS), ["one", "two", "whole"] * 4, strict=True)
-            ]
-            wrong = [each for run in runs for each in run.result()]
+        port = pair.sides[0].service.port
+        wrong = at_once(
+            CALLERS, lambda number: _read_and_write(port, names[number], keys, number, ids)
+        )
         pair.sides[0].lines(2 * CALLERS * EACH)
         served = pair.served() - before
-    assert wrong == []
+    assert [each for one in wrong for each in one] == []
     assert served.total() > CALLERS * EACH
 
 
 def _read_and_write(
-    url: str, key: str, number: int, ids: list[ObjectId], together: threading.Barrier
+    port: int, name: str, keys: dict[str, str], number: int, ids: list[ObjectId]
 ) -> list[object]:
-    """Read each document and insert one after it; what was answered otherwise than it has to be."""
-    owner = number % 3 + 1  # of 3 the key is held to nothing
-    caller = Caller(url, key)
-    together.wait()
-    wrong: list[object] = []
-    for at, each in enumerate(ids):
-        is_own = owner in (1 + at % 2, 3)
-        read = caller.get(f"{READ}/{each}")
-        expected = {"_id": str(each), "n": 1 + at % 2}
-        if read.status != (200 if is_own else 404) or (is_own and read.json() != expected):
-            wrong.append((number, at, read))
-        written = caller.post(f'{{"n":{1 + at % 2},"by":{number}}}', READ)
-        told = {**written.json(), "_id": str(each)} if is_own else {**expected, "by": number}
-        if written.status != (201 if is_own else 403) or told != {**expected, "by": number}:
-            wrong.append((number, at, written))
-    caller.close()
-    return wrong
+    """Ask all in one breath; what was answered otherwise than it has to be."""
+    # Each begins elsewhere, or all would ask for the same at the same time.
+    turns = [(number * 5 + step) % len(ids) for step in range(len(ids))]
+    asked = [
+        request
+        for at in turns
+        for request in (
+            _request(f"{READ}/{ids[at]}", None, keys[name]),
+            _request(READ, f'{{"n":{1 + at % 2},"by":{number}}}', keys[name]),
+        )
+    ]
+    line = Line(port)
+    line.send([b"".join(piece for each in asked for piece in each.raw(b""))])
+    told = [answer for _ in asked for answer in line.read()]
+    line.close()
+    expected = [
+        each
+        for at in turns
+        for each in _expected(str(ids[at]), 1 + at % 2, number, is_own=1 + at % 2 in OWNERS[name])
+    ]
+    return [two for two in zip(map(_seen, told), expected, strict=True) if two[0] != two[1]]
+
+
+def _expected(id_: str, owner: int, number: int, *, is_own: bool) -> list[object]:
+    """What a read and an insert are answered."""
+    if not is_own:
+        return [(404, None), (403, None)]
+    return [(200, {"_id": id_, "n": owner}), (201, {"n": owner, "by": number})]
+
+
+def _seen(answer: Answer) -> object:
+    """An answer's status and document, without an id that the service has made."""
+    if answer.status not in (200, 201):
+        return answer.status, None
+    document = json.loads(answer.body)
+    if answer.status == 201:
+        del document["_id"]
+    return answer.status, document
 
 
 @pytest.mark.parametrize("pattern", [None, "^[a-z]*$"], ids=["on the loop", "in a thread"])
