@@ -37,7 +37,7 @@ def _attack(port: int) -> int:
         shown = "".join(each for each in text if each not in "\r\n\0")
         named = (f"{name}: {shown}" for name in ("X-Request-Id", "User-Agent", "Authorization"))
         answer = ask(port, head("GET", "/", *named))
-        sent += 5 + ("x-request-id" in answer.headers)  # what is no HTTP is no request
+        sent += 5 + (answer.body != b"Not HTTP.")  # what is none is no request
     api.close()
     return sent
 
