@@ -16,7 +16,7 @@ import pytest
 
 from demijohn.exits import Exit
 from tests.conftest import Starter
-from tests.process.test_server import Held, tiny
+from tests.process.test_server import Held, go_round, tiny
 from tests.support.api import Api
 from tests.support.database import Database, free_port
 from tests.support.processes import is_alive, wait_until
@@ -266,6 +266,7 @@ def test_a_second_signal_ends_at_once_with_a_hung_database(
     request = head("POST", "/data", "Content-Type: application/json", "Content-Length: 7") + body
     with connect(service.port) as connection:
         connection.sendall(request)
+        go_round(service.port)
         time.sleep(0.5)
         service.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)

@@ -59,6 +59,12 @@ def tiny(application: str, **settings: object) -> Iterator[Tiny]:
         process.wait()
 
 
+def go_round(port: int) -> None:
+    """Return when the event loop has been round: it has begun what was sent before."""
+    for _ in range(3):
+        assert ask(port, head("GET", "/livez")).status == 200
+
+
 def test_an_iterator_that_raises_cuts_the_connection() -> None:
     """(a) A stream that fails half-way never looks finished."""
     with tiny("raising") as server:
@@ -217,9 +223,9 @@ def test_probes_answer_while_every_thread_is_busy() -> None:
     settings = {"threads": 2, "max_waiting": 2, "queue_timeout": 2}
     with tiny("sleeping", **settings) as server, Held(server.port) as held:
         busy = held.open(2, head("GET", "/?6"))
-        time.sleep(0.3)
+        go_round(server.port)
         waiting = held.open(2, head("GET", "/?0"))
-        time.sleep(0.3)
+        go_round(server.port)
         began = time.monotonic()
         assert ask(server.port, head("GET", "/livez")).status == 200
         refused = ask(server.port, head("GET", "/"))
@@ -271,7 +277,7 @@ def test_a_request_under_way_is_finished_in_the_drain() -> None:
     with tiny("sleeping") as server:
         with connect(server.port) as connection:
             connection.sendall(head("GET", "/?1.5"))
-            time.sleep(0.4)
+            go_round(server.port)
             server.process.send_signal(signal.SIGTERM)
             assert read_answer(connection).body == b"done"
         assert server.process.wait(10) == Exit.OK
@@ -343,6 +349,7 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
     with tiny("recording", **settings) as server, Held(server.port) as held:
         half = head("POST", "/", "Content-Length: 100000") + b"x" * 99_999
         (slow,) = held.open(1, half)
+        go_round(server.port)
         time.sleep(0.3)
         refused = ask(server.port, head("POST", "/", "Content-Length: 60000") + b"y" * 60_000)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
