@@ -24,7 +24,7 @@ from demijohn.schemas.pace import Pace, pace_of
 from demijohn.schemas.parts import Parts, Place, refusal
 from demijohn.schemas.tales import Tales, weigh_document
 from demijohn.schemas.ways import Keywords, whole_way
-from demijohn.schemas.work import Cost, count_patterns, weigh
+from demijohn.schemas.work import MOST_MATCHING, Cost, count_patterns, weigh
 
 LARGEST = 256 * 1024
 """Bytes of a schema's text."""
@@ -54,7 +54,8 @@ _TOO_HEAVY = (
     "too many large regular expressions."
 )
 _TOO_MUCH = (
-    "The document has too many values, or too many levels, to be held to its collection's schema."
+    "The document has too many values or levels, or too much text for the regular expressions, to "
+    "be held to its collection's schema."
 )
 
 
@@ -67,6 +68,8 @@ class Schema:
     footprint: int
     """Bytes of memory that it may take, at most."""
     _validator: jsonschema_rs.Draft202012Validator
+    _matching: int
+    """Bytes of the compiled regular expressions that may look at one value, at most."""
     _cost: Cost
     _tales: Tales
     _pace: Pace | None
@@ -78,7 +81,7 @@ class Schema:
     def fits(self, document: Any) -> bool:  # noqa: ANN401 - any JSON value
         """Whether `check` would raise nothing."""
         values, levels = _measure(document)
-        return self._cost.is_bearable(values, levels) and self._validator.is_valid(document)
+        return self._is_bearable(document, values, levels) and self._validator.is_valid(document)
 
     def check(self, document: Any) -> None:  # noqa: ANN401 - any JSON value
         """Hold a document in its plain JSON spelling to the schema.
@@ -87,7 +90,7 @@ class Schema:
         into the schema; with the first alone, or one for all of it, where more would take too much.
         """
         values, levels = _measure(document)
-        if not self._cost.is_bearable(values, levels):
+        if not self._is_bearable(document, values, levels):
             raise InvalidDocument(_TOO_MUCH, faults=(Fault("", _TOO_MUCH),))
         if self._validator.is_valid(document):
             return
@@ -100,6 +103,12 @@ class Schema:
         raise InvalidDocument(
             f"The document does not fit its collection's schema: {faults[0].detail}", faults=faults
         )
+
+    def _is_bearable(self, document: object, values: int, levels: int) -> bool:
+        """Whether a document of so many values and levels can be looked at, yes or no."""
+        if not self._cost.is_bearable(values, levels):
+            return False
+        return not self._matching or self._matching * len(orjson.dumps(document)) <= MOST_MATCHING
 
     def _faults(self, document: object, *, is_tellable: bool) -> tuple[Fault, ...]:
         """The faults, up to twenty; none where to look for any would take too much."""
@@ -162,7 +171,8 @@ def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
     held = _bearable(footprint(value, len(text), cost.parts))
     validator, limit = _compile(value, patterns)
     held = _bearable(held + limit.footprint(patterns))
-    return Schema(text, held, validator, cost, Tales.of(parts, cost), pace_of(parts))
+    matching = cost.patterns * limit.size
+    return Schema(text, held, validator, matching, cost, Tales.of(parts, cost), pace_of(parts))
 
 
 def _bearable(held: int) -> int:

@@ -36,6 +36,9 @@ MOST_WORK = 30_000_000
 """Subschemas that look at a value times values of a document: some tenths of a second."""
 MOST_TO_TELL = 30_000
 """The same where each fault is looked for, which takes a thousand times as long."""
+MOST_MATCHING = 2**34
+"""Bytes of compiled regular expressions at one value times bytes of a document: one or two seconds.
+An engine that never goes back may still be in each part of a pattern at each place of a text."""
 DEEPEST_STACK = 800
 """Levels of a document times the longest chain at one value, where a schema leads back to itself: a
 thread with a stack of 1 MiB takes half as many again."""
@@ -59,6 +62,8 @@ class Cost:
     """Whether there are alternatives, of which the validator looks for every fault in each."""
     parts: int
     """How many subschemas there are, references written out."""
+    patterns: int
+    """The most regular expressions that may look at one value, or at the names in it."""
 
     def is_bearable(self, values: int, levels: int) -> bool:
         """Whether a document of so many values and levels can be looked at, yes or no."""
@@ -91,6 +96,7 @@ def weigh(schema: Parts) -> Cost:
         _at_one(scale.again),
         any(name in node for node in schema.nodes for name in ("anyOf", "oneOf")),
         scale.parts,
+        _at_one(scale.patterns),
     )
 
 
@@ -128,6 +134,7 @@ class _Scale:
         self.parts = self.chain = 0
         self.looks: Counter[_Member] = Counter()
         self.again: Counter[_Member] = Counter()
+        self.patterns: Counter[_Member] = Counter()
         self._schema = schema
 
     def weigh(self, node: object, way: _Way) -> None:
@@ -143,6 +150,7 @@ class _Scale:
         if len(way.above) >= LONGEST_CHAIN:
             raise refusal(f"More than {LONGEST_CHAIN} subschemas are one inside the other.", ())
         self.chain = max(self.chain, len(way.beside) + 1)
+        self.patterns[way.member] += _patterns_of(node)
         for inner, on in self._inside(node, way):
             self.weigh(inner, on)
 
@@ -171,8 +179,9 @@ def _check_patterns(schema: Parts) -> None:
 
 def count_patterns(schema: Parts) -> int:
     """How many regular expressions a schema has."""
-    count = 0
-    for node in schema.nodes:
-        named = node.get("patternProperties")
-        count += ("pattern" in node) + (len(named) if isinstance(named, dict) else 0)
-    return count
+    return sum(map(_patterns_of, schema.nodes))
+
+
+def _patterns_of(node: Node) -> int:
+    named = node.get("patternProperties")
+    return ("pattern" in node) + (len(named) if isinstance(named, dict) else 0)

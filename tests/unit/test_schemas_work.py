@@ -120,6 +120,38 @@ def test_regular_expressions_are_bounded() -> None:
     assert str(MOST_PATTERNS) in refusal({"patternProperties": names})[0]
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"pattern": "(?:a|b|ab|ba){3000}c"},
+        {"allOf": [{"pattern": f"(?:[ab]*a){{20}}{at:c}"} for at in range(0x63, 0x63 + 20)]},
+        {"patternProperties": {f"(?:[ab]*a){{{at}}}c": {} for at in range(20, 60)}},
+        {"propertyNames": {"pattern": "(?:a|b|ab|ba){3000}c"}},
+        {
+            "additionalProperties": {"$ref": "#/$defs/a"},
+            "$defs": {"a": {"pattern": "(a?b?){2000}c"}},
+        },
+    ],
+)
+def test_patterns_are_not_put_to_much_text(hostile: dict[str, Any]) -> None:
+    """One that is in thousands of places at once takes minutes for 2 MiB, and nobody else runs."""
+    text = "ab" * (1 << 20)
+    compiled = schema({"properties": {"a": hostile}, **hostile})
+    for document in ({"a": text}, {"a": {text: 1}}):
+        assert not compiled.fits(document)
+        with pytest.raises(InvalidDocument, match="too much text"):
+            compiled.check(document)
+    compiled.check({})
+
+
+def test_usual_patterns_take_the_largest_text() -> None:
+    """Any number of fields, each with its pattern, and as much in them as a request has."""
+    usual = ("^[a-z]+$", r"^[^@ ]+@[^@ ]+\.[^@ ]+$", r"^\d{4}-\d\d-\d\d$", "^(?:[a-z0-9]+-?)*$")
+    fields = {f"f{at}": {"pattern": usual[at % len(usual)]} for at in range(100)}
+    compiled = schema({"properties": {**fields, "long": {"pattern": "^[a-z]+$"}}})
+    compiled.check({"f0": "a", "long": "a" * (2 << 20)})
+
+
 def test_large_schemas_are_no_trouble() -> None:
     """Thousands of properties and values are what people have."""
     names = {f"p{at}": {"type": "integer"} for at in range(9_000)}
