@@ -24,7 +24,7 @@ from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
 from demijohn.store.failures import translated, unfit_question
 from demijohn.store.hold import EVERYTHING, Hold
-from demijohn.store.room import Room
+from demijohn.store.room import BatchRoom
 
 FIRST_BATCH = 101
 """Documents of the first batch, MongoDB's own number: few, for the first byte soon."""
@@ -83,13 +83,13 @@ class Reading:
         bounded: Bounded,
         seconds: float,
         hold: Hold = EVERYTHING,
-        room: Room | None = None,
+        room: BatchRoom | None = None,
     ) -> None:
         """Take how to find a collection, what goes around each command, and its deadline.
 
         They see no documents but those of the hold, and share the room for batches.
         """
-        self._room = room or Room()
+        self._room = room or BatchRoom()
         self._collection = collection
         self._bounded = bounded
         self._seconds = seconds

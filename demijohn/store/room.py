@@ -18,7 +18,7 @@ SMALL = 1024 * 1024
 """Bytes up to which a batch is not counted: as many as streams, and bounded by their number."""
 
 
-class Room:
+class BatchRoom:
     """Counts; thread-safe. Entered and left for each batch."""
 
     def __init__(self, most: int = MOST) -> None:
