@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pymongo
 import pytest
+from flask import Flask
 
+from demijohn.auth.caller import ANYONE, Caller, Level
 from demijohn.documents.collections import (
     COLLECTION,
     FRESH,
@@ -18,12 +21,15 @@ from demijohn.documents.collections import (
     Configuration,
     Configurations,
 )
+from demijohn.edge.context import CONTEXT, Context
 from demijohn.errors import DatabaseUnavailable, InternalError, InvalidDocument, Problem
 from demijohn.formats.bson_values import encode, from_python
 from demijohn.schemas.schema import read_schema
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
+from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import Metrics
+from demijohn.web.openapi.route import publish
 from tests.support.database import Database
 from tests.support.together import at_once
 
@@ -212,6 +218,33 @@ def test_what_is_let_go_is_compiled_anew(here: Configurations) -> None:
     assert sum(each.schema.footprint for each in kept if each.schema) <= MOST_KEPT
     assert _takes(first, named[0])
     assert not _takes(first, named[1])
+
+
+def test_the_description_outlives_the_database(
+    here: Configurations, own_database: Database, clock: Clock
+) -> None:
+    """It says what it said; to whom it said nothing yet it has all but the schemas."""
+    app = Flask(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    publish(app, here)
+    here.put("a", STRICT)
+    here.put("b", CONDITIONAL)
+    before = _description(app, ANYONE)
+    assert before["components"]["schemas"]["collection.a"] == {"required": ["name"]}
+    assert "collection.b" not in before["components"]["schemas"]
+    own_database.kill()
+    clock.now += STALE
+    assert _description(app, ANYONE) == before
+    other = Caller("other", {"a": Level.READ})
+    assert "collection.a" not in _description(app, other)["components"]["schemas"]
+
+
+def _description(app: Flask, caller: Caller) -> Any:
+    context = Context("GET", "/openapi.json", None, trace.begin(None, None), 0.0, caller)
+    with app.test_client() as client:
+        answer = client.get("/openapi.json", environ_overrides={CONTEXT: context})
+    assert answer.status_code == 200
+    return answer.json
 
 
 def _dear(name: str) -> Configuration:
