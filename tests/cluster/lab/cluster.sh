@@ -260,7 +260,12 @@ init() { # PID 1 of the cluster's PID namespace
 }
 
 load() {
-  if [[ -f $1 ]]; then $CTR images import "$1" >/dev/null; else docker save "$1" | $CTR images import - >/dev/null; fi
+  if [[ -f $1 ]]; then $CTR images import "$1" >/dev/null; return; fi
+  local id known=$RUN/loaded-${1//[:\/]/-}     # which image the tag was when it was loaded
+  id=$(docker image inspect --format '{{.Id}}' "$1")
+  if [[ -s $known && $(<"$known") == "$id" ]]; then return; fi
+  docker save "$1" | $CTR images import - >/dev/null
+  echo "$id" >"$known"
 }
 
 up() {
