@@ -16,12 +16,12 @@ import pytest
 
 from demijohn.exits import Exit
 from tests.conftest import Starter
-from tests.process.test_server import Held, go_round, tiny
 from tests.support.api import Api
 from tests.support.database import Database, free_port
 from tests.support.processes import is_alive, wait_until
 from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
 from tests.support.service import clean_environ
+from tests.support.tiny import Held, go_round, tiny
 
 UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
 SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"

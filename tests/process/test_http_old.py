@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from tests.conftest import Starter
-from tests.process.test_server import tiny
 from tests.support.database import Database
 from tests.support.processes import wait_until
 from tests.support.raw_http import connect
 from tests.support.service import Service
+from tests.support.tiny import tiny
 
 DOCUMENTS = "/v1/collections/old/documents"
 NDJSON = "application/x-ndjson"

@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.process.test_server import tiny
 from tests.support.open_loop import LOST, closed
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
+from tests.support.tiny import tiny
 
 SOON = {"shed_after": "0.2", "log_level": "error"}
 SLOW = head("GET", "/?0.02")

@@ -15,9 +15,9 @@ import pytest
 
 from demijohn.front.descriptors import room_for
 from demijohn.launcher.serve import MALLOC
-from tests.process.test_server import tiny
 from tests.support.processes import LONG, wait_until
 from tests.support.raw_http import ask, connect, head
+from tests.support.tiny import tiny
 
 MIB = 1024 * 1024
 HEADS, BODIES, READERS = 2_000, 1_000, 500
