@@ -124,10 +124,11 @@ class Commands:
     def find(self, collection: str, where: bytes) -> bytes | None:
         """The document, None where there is none. Raises DatabaseUnavailable, DeadlineExceeded."""
         with self._bounded("find", writes=False):
-            found = self._collection(collection).find_one(
-                self._hold.filter(collection, where), session=self.session
+            raw = self._collection(collection).find_one(
+                RawBSONDocument(where), session=self.session
             )
-        return None if found is None else bytes(found.raw)
+        found = None if raw is None else bytes(raw.raw)
+        return found if found is None or self._hold.sees(collection, found) else None
 
     def find_some(self, collection: str, ids: Iterable[Value]) -> tuple[dict[Value, bytes], bool]:
         """The documents of so many of these ids as fit into one answer, and if that is all.

@@ -68,6 +68,8 @@ class Store:
         patience = settings.queue_timeout
         self.inserts = Inserts(self.single, patience, metrics.insert_batch.observe)
         """Inserts, in one command with others that come at the same time."""
+        self.finds = Finds(self.single, patience)
+        """Reads by id, in one command with others that come at the same time."""
         self._gather()
         self.reading = Reading(self._read_from, self._operation, settings.database_timeout)
         """Questions about many documents, asked of the members that the URI prefers."""
@@ -89,8 +91,6 @@ class Store:
 
     def _gather(self) -> None:
         """Make what single commands are made into."""
-        self.finds = Finds(self.single, self._settings.queue_timeout)
-        """Reads by id, in one command with others of the same documents that come at that time."""
         self._transactions = Transactions(
             self._client, self.single, self._operation, self._write_concern
         )
@@ -107,6 +107,7 @@ class Store:
             held.is_held = True
             held.single = self.single.held_to(hold)
             held.inserts = self.inserts.held_to(hold)
+            held.finds = self.finds.held_to(hold)
             held.reading = self.reading.held_to(hold)
             held.bulk = self.bulk.held_to(hold)
             held._gather()  # noqa: SLF001 - it is one of ours

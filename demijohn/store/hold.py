@@ -1,7 +1,9 @@
 """What of the collections a caller is held to: all of it, or the documents of a row filter.
 
-It is applied at the commands themselves, so that no operation above can forget it; for inserts that
-ride together at their queue's door, behind which nobody knows whose a document is.
+It is applied at the commands themselves, so that no operation above can forget it; for what rides
+together at its queue's door, behind which nobody knows whose a document is. A document that its id
+finds is judged here and not by the database: with a second condition SecantusDB, for one, looks
+through the whole collection.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ class RowFilter(Protocol):
 
     def guarded(self, where: bytes) -> bytes:
         """The same filter, such that it cannot fail at a document that is none of them."""
+        ...
+
+    def holds(self, document: bytes) -> bool:
+        """Whether a document is one of them, as the filter that finds them has it."""
         ...
 
     def check(self, document: bytes) -> None:
@@ -76,6 +82,11 @@ class Hold:
             # Two filters become one, which is judged in any order; none passes by a limit.
             first.append(bson.encode({"$limit": MOST}))
         return [*first, *pipeline]
+
+    def sees(self, collection: str, document: bytes) -> bool:
+        """Whether a document may be seen."""
+        rows = self.of(collection)
+        return rows is None or rows.holds(document)
 
     def check(self, collection: str, document: bytes) -> None:
         """Raise Forbidden for a document that may not be written."""
