@@ -19,15 +19,17 @@ from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
 from demijohn.errors import Forbidden, Problem, WriteConflict
-from demijohn.formats.bson_values import from_python
+from demijohn.formats.bson_values import STRING, encode, from_python
 from demijohn.query.rows import read_rows
 from demijohn.store.documents import Store
+from demijohn.store.finds import Unread
 from demijohn.store.hold import Hold
 from demijohn.store.inserts import Inserts
 from demijohn.store.reading import Query
 from tests.support.database import Database
 from tests.support.stores import THINGS, own_store
 from tests.support.tenants import FAILING, FOREIGN
+from tests.support.together_ride import patiently
 
 DATABASE = "rows"
 ADA = read_rows(b'{"owner":"ada"}')
@@ -259,6 +261,7 @@ def test_a_command_that_is_not_held_is_noticed(
 
 
 BOB = read_rows(b'{"owner":"bob"}')
+ABSENT, ABSENT_NAME = from_python(ObjectId()), from_python("nobody's")
 
 
 def test_inserts_of_all_callers_ride_in_one_command(database: Database) -> None:
@@ -281,27 +284,30 @@ def test_inserts_of_all_callers_ride_in_one_command(database: Database) -> None:
 
 
 def test_reads_at_one_time_are_of_one_s_own(database: Database) -> None:
-    """The same ids, asked for by all: to each only what is theirs, and to the others nothing."""
-    ids = [from_python(ObjectId()) for _ in range(20)]
+    """The same ids, asked for by all in one command: to each what is theirs, and nothing else.
+
+    What is another's is told as what is not there.
+    """
+    ids = [from_python(ObjectId()) for _ in range(20)] + [from_python(f"s{at}") for at in range(4)]
     documents = {
-        each: bson.encode({"_id": ObjectId(each.payload), "owner": ("ada", "bob")[at % 2]})
+        each: encode({"_id": each, "owner": from_python(("ada", "bob")[at % 2])})
         for at, each in enumerate(ids)
     }
     with own_store(database, DATABASE) as store:
+        store.bulk.delete_many(THINGS, bson.encode({}))
         assert store.single.insert_many(THINGS, list(documents.values())) == {}
-        asked = {rows: [(each, _Waits()) for each in ids] for rows in (ADA, BOB, None)}
-        for place in range(len(ids)):
-            for rows, waits in asked.items():
-                held = store if rows is None else store.held_to(rows)
-                held.finds.submit(THINGS, *waits[place])
-        for waits in asked.values():
-            for lead in waits[0][1].leads:
-                lead()
-    for rows, waits in asked.items():
-        expected = {
-            each: None if rows and not rows.holds(document) else document
-            for each, document in documents.items()
-        }
-        assert {each: waiter.outcomes for each, waiter in waits} == {
-            each: [found] for each, found in expected.items()
-        }
+        patiently(store.finds._queues)
+        asked = [
+            (rows, each, _Waits())
+            for each in [*ids, ABSENT, ABSENT_NAME]
+            for rows in (ADA, BOB, None)
+        ]
+        for rows, each, waits in asked:
+            (store if rows is None else store.held_to(rows)).finds.submit(THINGS, each, waits)
+        (lead,) = [lead for _, _, waits in asked for lead in waits.leads]
+        lead()
+    for rows, each, waits in asked:
+        found = documents.get(each)
+        is_own = found is not None and (rows is None or rows.holds(found))
+        absent = Unread.ALIKE if each.kind == STRING else None
+        assert waits.outcomes == [found if is_own else absent]
