@@ -17,7 +17,7 @@ from demijohn.edge.context import Admission, Context
 from demijohn.errors import Problem, Unauthenticated
 from demijohn.settings import Settings, networks
 from demijohn.telemetry import trace
-from demijohn.telemetry.metrics import METHODS, Answered, Metrics
+from demijohn.telemetry.metrics import Answered, Metrics
 from demijohn.telemetry.request_log import RequestLog
 
 HEALTH = frozenset({"/livez", "/readyz"})
@@ -170,7 +170,10 @@ class Entrance:
         self._tell(ended)
 
     def _tell(self, ended: list[Ended]) -> None:
-        self._metrics.answered([_answered(each) for each in ended])
+        self._metrics.answered(
+            Answered(outcome.route, context.method, outcome.status, seconds)
+            for context, outcome, seconds in ended
+        )
         for _, outcome, _ in ended:
             self._count_ending(outcome)
         self._log.write(
@@ -193,12 +196,6 @@ class Entrance:
             request_id=context.trace.request_id,
             exc_info=error,
         )
-
-
-def _answered(ended: Ended) -> Answered:
-    context, outcome, seconds = ended
-    method = context.method if context.method in METHODS else "OTHER"
-    return Answered(outcome.route, method, outcome.status, seconds)
 
 
 def _fields(context: Context, outcome: Outcome, seconds: float) -> dict[str, object]:

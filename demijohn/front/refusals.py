@@ -18,7 +18,7 @@ from demijohn.errors import Overloaded
 from demijohn.front.bounds import BUSY, LONG_HEAD, NOT_HTTP
 from demijohn.front.heads import Headers
 from demijohn.telemetry import trace
-from demijohn.telemetry.metrics import METHODS, Metrics
+from demijohn.telemetry.metrics import Answered, Metrics
 
 QUIET = 10.0
 """Seconds between two lines of the log: refusals come in floods."""
@@ -82,18 +82,12 @@ class Refusals:
         return self._overloaded.to(ids)
 
     def _count(self) -> None:
-        """Count those that were shed in this turn as all answers are, for a third of what it costs.
-
-        Of the latencies each is one: a histogram takes no more at one time.
-        """
+        """Count those that were shed in this turn as all answers are."""
         shed, self._shed = self._shed, Counter()
-        for name, times in shed.items():
-            known = name.decode("latin-1")
-            method = known if known in METHODS else "OTHER"
-            self._metrics.requests.labels(NO_ROUTE, method, "503").inc(times)
-            seconds = self._metrics.seconds.labels(NO_ROUTE, method)
-            for _ in range(times):
-                seconds.observe(_AT_ONCE)
+        self._metrics.answered(
+            Answered(NO_ROUTE, method.decode("latin-1"), Overloaded.status, _AT_ONCE)
+            for method in shed.elements()
+        )
         self._metrics.problems.labels(Overloaded.code).inc(shed.total())
 
 

@@ -19,7 +19,7 @@ from demijohn.settings import MULTIPROCESS_DIR
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "demijohn_"
 Mode = Literal["livesum", "livemin", "livemax"]
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
@@ -140,7 +140,8 @@ class Metrics:
         """
         numbers: dict[Counter, int] = {}
         for route, method, status, seconds in requests:
-            counter, histogram = self._series(route, method, status)
+            known = method if method in _METHODS else "OTHER"
+            counter, histogram = self._series(route, known, status)
             numbers[counter] = numbers.get(counter, 0) + 1
             histogram.observe(seconds)
         for counter, number in numbers.items():
