@@ -10,6 +10,9 @@ from demijohn.documents.ids import id_of
 from demijohn.documents.records import Headers, Told
 from demijohn.documents.room import Room
 from demijohn.documents.versions import Condition, digest, tag
+from demijohn.edge.context import Context
+from demijohn.edge.reply import problem_reply
+from demijohn.errors import Problem
 from demijohn.formats import media_types
 from demijohn.formats.ids import to_segment
 from demijohn.formats.spelling import Spelling
@@ -104,6 +107,12 @@ class GuideTeller(Teller):
             ("Content-Type", media_types.PLAIN),
         )
         return Told(CREATED, headers, INSERTED)
+
+
+def refusal(problem: Problem, context: Context) -> Told:
+    """What a request is told that a problem speaks against."""
+    reply = problem_reply(problem, context)
+    return Told(reply.status, reply.headers, reply.body, reply.problem)
 
 
 def chosen(media_type: str) -> Headers:

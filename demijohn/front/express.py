@@ -21,9 +21,8 @@ from demijohn.documents.listing import Listing, stream
 from demijohn.documents.read import require
 from demijohn.documents.records import Told
 from demijohn.edge.context import Context
-from demijohn.edge.reply import problem_reply
 from demijohn.edge.routes import GUIDE
-from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller
+from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller, refusal
 from demijohn.errors import Problem
 from demijohn.formats.bson_values import Value
 from demijohn.formats.media_types import PLAIN
@@ -77,9 +76,7 @@ class Express:
         try:
             answer = await self._carry_out(asked, body)
         except Problem as problem:
-            reply = problem_reply(problem, context)
-            told = Told(reply.status, reply.headers, reply.body, reply.problem)
-            answer = _whole(line, told)
+            answer = _whole(line, refusal(problem, context))
         if answer is not None:
             self._metrics.answered_by_express(line.route)
         return answer

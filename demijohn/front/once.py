@@ -17,8 +17,7 @@ from demijohn.documents.insert import insertion
 from demijohn.documents.records import Key, Told, make_key
 from demijohn.edge.context import Context
 from demijohn.edge.idempotency import as_told
-from demijohn.edge.reply import problem_reply
-from demijohn.edge.tellers import Teller
+from demijohn.edge.tellers import Teller, refusal
 from demijohn.errors import Problem
 from demijohn.formats.media_types import PLAIN
 from demijohn.formats.spelling import Draft
@@ -57,5 +56,4 @@ class Once:
         return make_key(caller, self.key, (b"POST", path, b"", PLAIN.encode(), self.body))
 
     def _refuse(self, problem: Problem) -> Told:
-        reply = problem_reply(problem, self.context)
-        return Told(reply.status, reply.headers, reply.body, reply.problem)
+        return refusal(problem, self.context)

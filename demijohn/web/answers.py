@@ -8,8 +8,8 @@ from demijohn.documents.change import Outcome
 from demijohn.documents.idempotency import Keyed
 from demijohn.documents.records import Key, Told
 from demijohn.edge.idempotency import as_told
-from demijohn.edge.reply import Reply, problem_reply
-from demijohn.edge.tellers import Tells
+from demijohn.edge.reply import Reply
+from demijohn.edge.tellers import Tells, refusal
 from demijohn.errors import Problem
 from demijohn.web.problems import to_response
 from demijohn.web.services import Services, current_context
@@ -29,5 +29,4 @@ def respond(services: Services, answer: Told) -> Response:
 
 
 def _refuse(problem: Problem) -> Told:
-    reply = problem_reply(problem, current_context())
-    return Told(reply.status, reply.headers, reply.body, reply.problem)
+    return refusal(problem, current_context())

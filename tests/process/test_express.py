@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demijohn.documents.collections import STALE
@@ -27,7 +27,7 @@ from tests.support.database import Database
 from tests.support.express_bson import DOCUMENTS as OF_EVERY_TYPE
 from tests.support.express_bson import IDS
 from tests.support.express_faults import FAULTS, Fault, environ
-from tests.support.express_pair import ON, Pair, paired, side
+from tests.support.express_pair import ON, Pair, paired, side, tells_apart
 from tests.support.express_requests import HOT, REQUESTS, Request
 from tests.support.express_seeds import ABSENT_ID, PLAIN_ID, SMALL_ID, THINGS
 from tests.support.express_seeds import GUIDE as DATA
@@ -62,6 +62,7 @@ ONCE_TOLD_APART = [
     replace(READ, host=b"Host: a..b"),
     replace(INSERT, host=b"Host: %b.example" % (b"x" * 64)),
 ]
+SOME_THOUSAND = 3_000
 DRAINING = {"DEMIJOHN_DRAIN_DELAY": "20"}
 LONG = 5.0
 """Seconds in which a database that is gone must be told: the product page's two, and as many
@@ -142,31 +143,10 @@ def sabotaged(
         yield found, FAULTS[request.param]
 
 
-def _is_found(sabotaged: Pair, requests: st.SearchStrategy[Request]) -> bool:
-    """Whether one of some thousand requests tells the paths apart; it stops at the first."""
-
-    @settings(
-        max_examples=3_000,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(request=requests)
-    def compare(request: Request) -> None:
-        sabotaged.compare(request)
-
-    try:
-        compare()
-    except AssertionError:
-        return True
-    return False
-
-
 def test_a_path_that_differs_is_found(sabotaged: tuple[Pair, Fault]) -> None:
     """The control: an express path that is wrong in one thing does not pass."""
     pair, fault = sabotaged
-    assert _is_found(pair, fault.requests)
+    assert tells_apart(pair, fault.requests, SOME_THOUSAND)
 
 
 @pytest.mark.soak
@@ -174,7 +154,7 @@ def test_a_path_that_differs_is_found(sabotaged: tuple[Pair, Fault]) -> None:
 def test_a_path_that_differs_is_found_among_all_requests(sabotaged: tuple[Pair, Fault]) -> None:
     """The same where nobody knows what is wrong: each fault by the requests of the test itself."""
     pair, _ = sabotaged
-    assert _is_found(pair, REQUESTS)
+    assert tells_apart(pair, REQUESTS, SOME_THOUSAND)
 
 
 @pytest.mark.parametrize("request_", ONCE_TOLD_APART)

@@ -16,14 +16,14 @@ from typing import Any
 import bson
 import pytest
 from bson import ObjectId
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 
 from demijohn.documents.collections import STALE, Configuration, Configurations
 from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
 from demijohn.schemas.schema import compile_schema
 from tests.support.database import Database
 from tests.support.express_faults import KEYED_FAULTS, environ
-from tests.support.express_pair import ON, Pair, keyed_pair
+from tests.support.express_pair import ON, Pair, keyed_pair, tells_apart
 from tests.support.express_requests import HOT, REQUESTS, Request, shown
 from tests.support.express_seeds import ABSENT_ID, HELD, LARGE_ID, SLOW, SMALL_ID
 from tests.support.express_side import Answer, Line
@@ -135,20 +135,7 @@ def test_a_path_that_differs_is_found(fault: str, database: Database, tmp_path: 
     """The control: some hundred hot requests tell a path apart that is wrong in one thing."""
     broken = {**ON, **environ(tmp_path / "fault", fault)}
     with keyed_pair(tmp_path, database, broken) as (pair, keys):
-
-        @settings(
-            max_examples=1_000,
-            database=None,
-            phases=[Phase.generate],
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(request=shown(HOT, keys.values()))
-        def compare(request: Request) -> None:
-            pair.compare(request)
-
-        with pytest.raises(AssertionError):
-            compare()
+        assert tells_apart(pair, shown(HOT, keys.values()), 1_000)
 
 
 CALLERS, EACH = 24, 40

@@ -22,6 +22,8 @@ from typing import Any
 import pymongo
 from bson import ObjectId
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from demijohn.documents.versions import digest
 from tests.support.database import Database
@@ -316,3 +318,24 @@ def keyed_pair(
         pair = stack.enter_context(closing(Pair(one, other)))
         pair.prepare(ALL_CONFIGURED)
         yield pair, texts
+
+
+def tells_apart(pair: Pair, requests: st.SearchStrategy[Request], most: int) -> bool:
+    """Whether one of so many requests tells the paths apart; it stops at the first."""
+
+    @settings(
+        max_examples=most,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(request=requests)
+    def compare(request: Request) -> None:
+        pair.compare(request)
+
+    try:
+        compare()
+    except AssertionError:
+        return True
+    return False
