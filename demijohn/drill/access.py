@@ -55,10 +55,9 @@ async def post(target: Target, url: str, document: bytes) -> Answer:
         body.extend(part[: _LARGEST - len(body)])
 
     connection = Connection(sink)
-    failure = await connection.open(target)
-    if failure is not None:
-        why = f" ({connection.fault})" if failure is Failure.UNREACHABLE else ""
-        raise DrillError(f"{url}/data takes no documents: {failure}{why}.")
+    if (without := await connection.open(target)) is not None:
+        why = f" ({without.fault})" if without.fault else ""
+        raise DrillError(f"{url}/data takes no documents: {without.failure}{why}.")
     answer = await connection.exchange(target.request("POST", "/data", document, close=True))
     connection.close()
     check_answer(target, url, answer, bytes(body))

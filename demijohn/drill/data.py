@@ -109,13 +109,11 @@ async def _get(target: Target, url: str, documents: list[dict[str, Any]], run: s
 
     what = "GET /data through the service"
     connection = Connection(sink)
-    failure = await connection.open(target)
-    if failure is None:
-        answer = await connection.exchange(target.request("GET", "/data", close=True))
-        connection.close()
-        access.check_answer(target, url, answer)
-        failure = answer.expecting(HTTPStatus.OK)
-    if failure is not None:
+    request = target.request("GET", "/data", close=True)
+    answer = await connection.open(target) or await connection.exchange(request)
+    connection.close()
+    access.check_answer(target, url, answer)
+    if (failure := answer.expecting(HTTPStatus.OK)) is not None:
         return Step(what, failure.value, holds=False)
     try:
         seen.extend(_ours(splitter.finish(), mark))

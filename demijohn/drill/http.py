@@ -86,6 +86,8 @@ class Answer:
 
     status: int
     failure: Failure | None
+    fault: str = ""
+    """Of what is unreachable: why, in the system's words."""
 
     def expecting(self, status: int) -> Failure | None:
         """The failure, where any status but this one is also a failure."""
@@ -114,8 +116,6 @@ class Connection(asyncio.Protocol):
         """Whether another request may be sent: it is open, and no answer has ruled that out."""
         self.closed_idle = False
         """Whether the other side closed it unannounced, with no request under way."""
-        self.fault = ""
-        """Why it could not be opened, in the system's words."""
         self._sink = sink
         self._pause = pause
         self._timeout = timeout
@@ -124,10 +124,11 @@ class Connection(asyncio.Protocol):
         self._outcome: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def open(self, target: Target, receive_buffer: int | None = None) -> Failure | None:
-        """Connect; the failure where that does not succeed. The buffer is the kernel's, in bytes.
+    async def open(self, target: Target, receive_buffer: int | None = None) -> Answer | None:
+        """Connect; what a request gets where that does not succeed.
 
-        It is set before connecting, for the window that the other side is told.
+        The buffer is the kernel's, in bytes. It is set before connecting, for the window that the
+        other side is told.
         """
         family, address = target.address
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -145,8 +146,7 @@ class Connection(asyncio.Protocol):
                 )
         except OSError as error:
             sock.close()
-            self.fault = str(error)
-            return _connect_failure(error)
+            return _without_connection(error)
         return None
 
     async def exchange(self, request: bytes) -> Answer:
@@ -252,11 +252,11 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
 
-def _connect_failure(error: OSError) -> Failure:
+def _without_connection(error: OSError) -> Answer:
     if isinstance(error, ConnectionRefusedError):
-        return Failure.REFUSED
+        return Answer(NO_STATUS, Failure.REFUSED)
     if isinstance(error, ConnectionResetError):
-        return Failure.RESET
+        return Answer(NO_STATUS, Failure.RESET)
     if isinstance(error, TimeoutError):
-        return Failure.TIMED_OUT
-    return Failure.UNREACHABLE
+        return Answer(NO_STATUS, Failure.TIMED_OUT)
+    return Answer(NO_STATUS, Failure.UNREACHABLE, str(error))

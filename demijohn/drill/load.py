@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from demijohn.drill import access
 from demijohn.drill.errors import DrillError
-from demijohn.drill.http import NO_STATUS, TIMEOUT, Answer, Connection
+from demijohn.drill.http import TIMEOUT, Answer, Connection
 from demijohn.drill.outcomes import MARKER, Burst, Failure, Lane, Line, StreamUse
 from demijohn.drill.pace import Pace
 from demijohn.drill.streams import AT_ONCE, BALLAST, SLOW, Streams, ballast
@@ -222,15 +222,16 @@ class Load:
         self._tally.sent(self._clock() - request.due)
         data, status = self._spell(request.number, close=lane is Lane.ONE_SHOT)
         failure: Failure | None = Failure.TIMED_OUT
+        fault = ""
         try:
             connection, answer = await self._send(data, connection)
-            failure = answer.expecting(status)
+            failure, fault = answer.expecting(status), answer.fault
             if failure is not None:
                 self._tally.status(answer)
         finally:
             # Also where it is cancelled: a request that was sent is counted, whatever happens.
             ended = self._clock()
-            self._tally.ended(lane, request.due, ended, failure)
+            self._tally.ended(lane, request.due, ended, failure, fault)
             self._note_admission(ended, failure)
             if request.number % 2 == 0:
                 self._tally.marker(request.number // 2, failure)
@@ -242,9 +243,8 @@ class Load:
         """One request, on the connection if it can take one, else on a new one; never twice."""
         if connection is None or not connection.can_send:
             connection = Connection(timeout=self._plan.timeout)
-            failure = await connection.open(self._target)
-            if failure is not None:
-                return connection, Answer(NO_STATUS, failure)
+            if (without := await connection.open(self._target)) is not None:
+                return connection, without
         return connection, await connection.exchange(request)
 
     def _spell(self, number: int, *, close: bool) -> tuple[bytes, HTTPStatus]:
@@ -256,7 +256,7 @@ class Load:
     def _note_stream(self, use: StreamUse) -> None:
         self._tally.streams.append(use)
         if use.failure is not None:
-            self._tally.failed(Lane.STREAM, int(use.ended), use.failure)
+            self._tally.failed(Lane.STREAM, int(use.ended), use.failure, use.fault)
             self._note_admission(use.ended, use.failure)
 
     def _note_admission(self, ended: float, failure: Failure | None) -> None:

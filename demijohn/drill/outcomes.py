@@ -6,7 +6,6 @@ where the load could not start. Times are seconds since the run began, latencies
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -83,6 +82,13 @@ class Failed(_Model):
     lane: Lane
     kind: Failure
     count: int
+    fault: str = ""
+    """Of what is unreachable: why, in the system's words."""
+
+    @property
+    def how(self) -> str:
+        """The kind, and the fault where there is one."""
+        return f"{self.kind} ({self.fault})" if self.fault else self.kind.value
 
 
 class LaneUse(_Model):
@@ -104,6 +110,8 @@ class StreamUse(_Model):
     ended: float
     bytes: int
     failure: Failure | None = None
+    fault: str = ""
+    """As that of other failures."""
 
 
 class Latency(_Model):
@@ -163,13 +171,14 @@ class Result(_Model):
         """Failures of every kind."""
         return sum(each.count for each in self.failures)
 
-    def by_kind(self) -> dict[Lane, dict[Failure, int]]:
-        """All failures added up by lane and kind."""
-        return _added_up(self.failures)
-
-    def charged(self) -> dict[Lane, dict[Failure, int]]:
-        """Those that the service answers for, likewise."""
-        return _added_up(each for each in self.failures if not self._is_excused(each))
+    def charged(self) -> dict[Lane, dict[str, int]]:
+        """Those that the service answers for, added up by lane and by how they failed."""
+        table: dict[Lane, dict[str, int]] = {}
+        for each in self.failures:
+            if not self._is_excused(each):
+                ways = table.setdefault(each.lane, {})
+                ways[each.how] = ways.get(each.how, 0) + each.count
+        return table
 
     def excused(self) -> int:
         """How many there are that it doesn't answer for: its key or its limits turned them away."""
@@ -195,14 +204,6 @@ class Result(_Model):
         # request is refused.
         is_cut = failed.lane is Lane.STREAM and failed.kind is Failure.SHORT
         return is_cut and failed.second >= int(self.denied_from) - 1
-
-
-def _added_up(failures: Iterable[Failed]) -> dict[Lane, dict[Failure, int]]:
-    table: dict[Lane, dict[Failure, int]] = {}
-    for each in failures:
-        kinds = table.setdefault(each.lane, {})
-        kinds[each.kind] = kinds.get(each.kind, 0) + each.count
-    return table
 
 
 class Line(_Model):

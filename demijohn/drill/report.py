@@ -16,7 +16,7 @@ from demijohn.drill import plot
 from demijohn.drill.autoscale import burst_remark
 from demijohn.drill.data import Step
 from demijohn.drill.errors import DrillError
-from demijohn.drill.outcomes import Failure, Lane
+from demijohn.drill.outcomes import Failed, Lane
 from demijohn.drill.run import Run
 from demijohn.drill.verdict import Outcome, Scaling, Verdict, was_open
 from demijohn.telemetry.printable import printable
@@ -205,14 +205,14 @@ def load_rows(run: Run) -> list[Row]:
 
 
 def failure_rows(run: Run) -> Iterator[Row]:
-    """How requests failed, by lane and kind."""
-    spans: dict[tuple[Lane, Failure], list[int]] = {}
+    """How requests failed, by lane, kind and fault."""
+    alike: dict[tuple[Lane, str], list[Failed]] = {}
     for each in run.result.failures:
-        spans.setdefault((each.lane, each.kind), []).append(each.second)
-    counts = run.result.by_kind()
-    for (lane, kind), seconds in spans.items():
-        count = counts[lane][kind]
-        yield (lane.value, kind.value, f"{count}", f"{min(seconds)}, {max(seconds)}")
+        alike.setdefault((each.lane, each.how), []).append(each)
+    for (lane, how), failures in alike.items():
+        count = sum(each.count for each in failures)
+        seconds = [each.second for each in failures]
+        yield (lane.value, how, f"{count}", f"{min(seconds)}, {max(seconds)}")
 
 
 def scaling_rows(scaling: Scaling) -> list[Row]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 
-from demijohn.drill.http import Connection, Target
+from demijohn.drill.http import NO_STATUS, Answer, Connection, Target
 from demijohn.drill.outcomes import MARKER, Failure, StreamUse
 from demijohn.drill.ranges import Ranges
 
@@ -97,27 +97,37 @@ class Streams:
                 fast = min(fast, self._clock())
             return size / SLOW_RATE if self._clock() < fast else 0
 
-        failure: Failure | None = Failure.TIMED_OUT
+        answer = Answer(NO_STATUS, Failure.TIMED_OUT)
         try:
-            failure = await self._read(check, pause)
+            answer = await self._read(check, pause)
         finally:
             # Also where it is cancelled: a stream that was begun is counted, whatever happens.
             ended, size = self._clock(), check.size
             fast = min(fast, ended)
-            report(StreamUse(began=began, fast=fast, ended=ended, bytes=size, failure=failure))
-        return failure
+            report(
+                StreamUse(
+                    began=began,
+                    fast=fast,
+                    ended=ended,
+                    bytes=size,
+                    failure=answer.failure,
+                    fault=answer.fault,
+                )
+            )
+        return answer.failure
 
-    async def _read(self, check: Check, pause: Callable[[int], float]) -> Failure | None:
+    async def _read(self, check: Check, pause: Callable[[int], float]) -> Answer:
+        """How one stream ended; what is not what was asked for has failed."""
         connection = Connection(check.feed, pause)
-        failure = await connection.open(self._target, RECEIVE_BUFFER)
-        if failure is not None:
-            return failure
+        if (without := await connection.open(self._target, RECEIVE_BUFFER)) is not None:
+            return without
         request = self._target.request("GET", "/data", close=True)
         try:
-            failure = (await connection.exchange(request)).expecting(HTTPStatus.OK)
+            answer = await connection.exchange(request)
         finally:
             connection.close()
-        return failure if failure or check.is_whole() else Failure.SHORT
+        failure = answer.expecting(HTTPStatus.OK)
+        return Answer(answer.status, failure if failure or check.is_whole() else Failure.SHORT)
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -62,7 +62,7 @@ class Tally:
         self._done_at_full = 0
         self._fall: tuple[float, int] | None = None
         self._acknowledged, self._unknown = Ranges(), Ranges()
-        self._failures: Counter[tuple[int, Lane, Failure]] = Counter()
+        self._failures: Counter[tuple[int, Lane, Failure, str]] = Counter()
         self._statuses: Counter[str] = Counter()
         self._latencies = {lane: array("f") for lane in Lane}
         self._now = _Now()
@@ -77,10 +77,12 @@ class Tally:
         self.late += late > LATE
         self._now.late = max(self._now.late, late)
 
-    def ended(self, lane: Lane, due: float, now: float, failure: Failure | None) -> None:
-        """A request that was due then ended now."""
+    def ended(
+        self, lane: Lane, due: float, now: float, failure: Failure | None, fault: str = ""
+    ) -> None:
+        """A request that was due then ended now; `fault` as of an Answer."""
         if failure is not None:
-            self.failed(lane, int(now), failure)
+            self.failed(lane, int(now), failure, fault)
             return
         self.done += 1
         self._done_at_full += self._fall is None or due <= self._fall[0]
@@ -89,9 +91,9 @@ class Tally:
         self._latencies[lane].append(milliseconds)
         self._now.latencies.append(milliseconds)
 
-    def failed(self, lane: Lane, second: int, failure: Failure) -> None:
+    def failed(self, lane: Lane, second: int, failure: Failure, fault: str = "") -> None:
         """A request or a stream failed."""
-        self._failures[second, lane, failure] += 1
+        self._failures[second, lane, failure, fault] += 1
         self._now.failed += 1
 
     def marker(self, number: int, failure: Failure | None) -> None:
@@ -139,8 +141,8 @@ class Tally:
             late=self.late,
             unsent=unsent,
             failures=[
-                Failed(second=second, lane=lane, kind=kind, count=count)
-                for (second, lane, kind), count in sorted(self._failures.items())
+                Failed(second=second, lane=lane, kind=kind, count=count, fault=fault)
+                for (second, lane, kind, fault), count in sorted(self._failures.items())
             ],
             statuses={status: count for status, count in self._statuses.items() if count},
             acknowledged=self._acknowledged.pairs(),

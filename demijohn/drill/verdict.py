@@ -157,9 +157,9 @@ def sizes_of(rescales: list[Rescale]) -> tuple[int, ...]:
 
 
 def _broken_load(run: Run) -> Iterator[str]:
-    for lane, kinds in run.result.charged().items():
-        for kind, count in kinds.items():
-            yield f"{count} {lane} requests failed: {kind}"
+    for lane, ways in run.result.charged().items():
+        for how, count in ways.items():
+            yield f"{count} {lane} requests failed: {how}"
     if run.burst is not None and run.burst.failed:
         yield f"{run.burst.failed} requests of the guide's burst failed"
     if run.account is not None:

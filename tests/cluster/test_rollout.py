@@ -43,7 +43,7 @@ def _scale_downs(service: Cluster, times: int) -> None:
 
     run = loaded(service, up_and_down)
     verdict = judge(run)
-    print(run.result.by_kind(), run.result.latency, len(run.endings), verdict)
+    print(run.result.charged(), run.result.latency, len(run.endings), verdict)
     assert verdict.outcome is Outcome.HELD, verdict
     assert len(run.endings) == 3 * times
 
@@ -170,7 +170,7 @@ def test_control_a_worker_killed(service: Cluster) -> None:
 
     run = loaded(service, kill)
 
-    print(run.result.by_kind())
+    print(run.result.charged())
     assert judge(run, (judge_load,)).outcome is Outcome.BROKEN
     assert run.account is not None
     assert not run.account.lost
@@ -191,7 +191,7 @@ def test_a_pod_killed_under_load(service: Cluster) -> None:
         scene.wait(5)
 
     run = loaded(service, kill)
-    print(run.result.by_kind(), run.result.latency, run.account)
+    print(run.result.charged(), run.result.latency, run.account)
 
     assert run.account is not None
     assert not run.account.lost

@@ -211,7 +211,7 @@ def test_each_failure_is_counted_as_what_it_is_and_never_sent_again(
         result = loaded(server.url, timeout=timeout)
 
     assert kinds(result) == {kind}
-    assert set(result.by_kind()) == {Lane.KEEP_ALIVE, Lane.ONE_SHOT}
+    assert {each.lane for each in result.failures} == {Lane.KEEP_ALIVE, Lane.ONE_SHOT}
     assert result.failed == server.seen == result.offered - result.unsent > 0
     assert (result.done, result.acknowledged) == (0, [])
 
@@ -222,6 +222,14 @@ def test_refused_connections_are_counted() -> None:
 
     assert kinds(result) == {Failure.REFUSED}
     assert result.failed == result.offered > 0
+
+
+def test_what_is_unreachable_says_why() -> None:
+    """In the system's words: an address to which there can be no connection at all."""
+    result = loaded("http://255.255.255.255:80")
+
+    assert kinds(result) == {Failure.UNREACHABLE}
+    assert {each.fault for each in result.failures} == {"[Errno 101] Network is unreachable"}
 
 
 def test_a_good_service_has_no_failures() -> None:
@@ -247,7 +255,7 @@ def test_a_keep_alive_connection_that_dies_under_a_request_is_a_failure() -> Non
     with serving(drops_second) as server:
         result = loaded(server.url)
 
-    assert result.by_kind() == {Lane.KEEP_ALIVE: {Failure.CLOSED: result.failed}}
+    assert result.charged() == {Lane.KEEP_ALIVE: {Failure.CLOSED: result.failed}}
     assert result.failed > 0
     assert result.done + result.failed == result.offered == server.seen
 

@@ -23,11 +23,8 @@ async def flood(url: str, rate: float, seconds: float) -> Counter[str]:
 
     async def ask() -> None:
         connection = Connection(timeout=30)
-        failure = await connection.open(target)
-        if failure is None:
-            answer = await connection.exchange(request)
-            failure = answer.failure
-        ended[str(failure or answer.status)] += 1
+        answer = await connection.open(target) or await connection.exchange(request)
+        ended[str(answer.failure or answer.status)] += 1
         connection.close()
 
     request = target.request("GET", ASKED, close=True)

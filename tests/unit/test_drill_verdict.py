@@ -29,7 +29,7 @@ from demijohn.drill.outcomes import (
 )
 from demijohn.drill.plot import ceiling, render
 from demijohn.drill.ranges import Ranges
-from demijohn.drill.report import Report, as_json, markdown, write
+from demijohn.drill.report import Report, as_json, failure_rows, markdown, write
 from demijohn.drill.run import Ending, Mark, Run, Sample
 from demijohn.drill.tally import LaneTally, Tally
 from demijohn.drill.verdict import (
@@ -159,6 +159,25 @@ def test_one_failure_of_any_kind_breaks_the_promise(lane: Lane, kind: Failure) -
 
     assert verdict.outcome is Outcome.BROKEN
     assert verdict.broken == (f"1 {lane} requests failed: {kind}",)
+
+
+def test_what_could_not_be_reached_is_told_apart_by_the_reason() -> None:
+    """Two that failed alike are one line, in the verdict and in the report's table; others not."""
+    reasons = ((20, "no route"), (30, "no route"), (30, "no ports"))
+    each = [
+        Failed(second=at, lane=Lane.ONE_SHOT, kind=Failure.UNREACHABLE, count=1, fault=fault)
+        for at, fault in reasons
+    ]
+    run = with_result(failures=each)
+
+    assert judge(run).broken == (
+        "2 one-shot requests failed: unreachable (no route)",
+        "1 one-shot requests failed: unreachable (no ports)",
+    )
+    assert list(failure_rows(run)) == [
+        ("one-shot", "unreachable (no route)", "2", "20, 30"),
+        ("one-shot", "unreachable (no ports)", "1", "30, 30"),
+    ]
 
 
 @pytest.mark.parametrize(
