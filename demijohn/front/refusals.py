@@ -1,12 +1,14 @@
 """What is refused before the shell has seen it: counted, told why, logged now and then.
 
-These answers come in floods, so all of each but its ids is made beforehand.
+These answers come in floods, so all of each but its ids and its date is made beforehand.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 import structlog
@@ -92,7 +94,7 @@ class Refusals:
 
 
 class _Prepared:
-    """An answer, whole but for its ids."""
+    """An answer, whole but for its ids and its date."""
 
     def __init__(self, entrance: Entrance, reply: Reply, *more: tuple[str, str]) -> None:
         """Take the answer to a marked request, and headers that it has beside the common ones."""
@@ -102,12 +104,14 @@ class _Prepared:
         self._size = len(body) - self._marks * len(_ID)
         headers = [*reply.headers, *entrance.headers(_MARKED), *more]
         lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+        lines += ["Date: %(date)s"]
         lines += [f"{name}: {value}" for name, value in headers]
         self._text = "\r\n".join([*lines, "Content-Length: %(size)d", "", body])
 
     def to(self, ids: trace.Trace) -> bytes:
         """The answer to a request with these ids."""
         values = {
+            "date": _date(int(time.time())),
             "id": ids.request_id,
             "trace": ids.trace_id,
             "span": ids.span_id,
@@ -115,6 +119,12 @@ class _Prepared:
             "size": self._size + self._marks * len(ids.request_id),
         }
         return (self._text % values).encode()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """As HTTP spells it (RFC 9110, 5.6.7)."""
+    return formatdate(second, usegmt=True)
 
 
 class _NowAndThen:

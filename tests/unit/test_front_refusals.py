@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -49,11 +51,13 @@ def desk() -> Desk:
 
 
 def told(answer: bytes) -> tuple[bytes, dict[str, str], bytes]:
-    """An answer's status line, headers and body, which is as long as it says."""
+    """An answer's status line, headers and body, which is as long as it says; it was made now."""
     head, _, body = answer.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
     headers = dict(each.decode().split(": ", 1) for each in lines)
     assert int(headers.pop("Content-Length")) == len(body)
+    made = parsedate_to_datetime(headers.pop("Date"))
+    assert abs(datetime.now(UTC) - made) < timedelta(minutes=1)
     return line, headers, body
 
 
@@ -102,6 +106,19 @@ def test_all_are_counted_at_the_end_of_a_turn(desk: Desk) -> None:
         counted = desk.figure("requests_total", route="none", method=name, status="503")
         assert counted == desk.figure("request_seconds_count", route="none", method=name) == times
     assert desk.figure("problems_total", code="overloaded") == 6
+
+
+def test_the_date_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is that of the answer (RFC 9110, 6.6.1), not of the one before."""
+    dates = []
+    for second in (784_111_777, 784_111_778):
+        monkeypatch.setattr("time.time", lambda second=second: second + 0.9)
+        dates.append(desk.refusals.refuse(NOT_HTTP).split(b"\r\n")[1])
+
+    assert dates == [
+        b"Date: Sun, 06 Nov 1994 08:49:37 GMT",
+        b"Date: Sun, 06 Nov 1994 08:49:38 GMT",
+    ]
 
 
 @pytest.mark.parametrize(
