@@ -51,6 +51,8 @@ PATIENCE = 1.0
 """Seconds that one who needs another waits for somebody to be done with his."""
 _LEAST = 1_024
 """Bytes of a configuration without a schema."""
+_UNREADABLE = "The collection's configuration cannot be read: put it anew, or drop the collection."
+_NO_VERSION = ObjectId(bytes(12))
 _ID = "_id"
 _SCHEMED = bson.encode({"schema": {"$exists": True}})
 
@@ -149,17 +151,18 @@ class Configurations:
     def with_schema(self) -> frozenset[str]:
         """The names of the collections that have one, read anew. Raises as `of`."""
         query = Query(COLLECTION, _SCHEMED, projection=bson.encode({_ID: True}), of_primary=True)
-        return frozenset(each[_ID] for each in self._find(query))
+        return frozenset(each[_ID] for each in self._find(query) if isinstance(each[_ID], str))
 
     def texts(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """The schemas that these collections have, as JSON, in the order of names, read anew.
+        """The schemas that these collections have, in the order of names, read anew.
 
-        Not all have to be taken. Raises as `of`.
+        They are JSON where this service has put them. Not all have to be taken. Raises as `of`.
         """
         where = bson.encode({_ID: {"$in": list(names)}, **bson.decode(_SCHEMED)})
         shown = bson.encode({"schema": True})
         query = Query(COLLECTION, where, ((_ID, 1),), shown, of_primary=True)
-        return ((each[_ID], each["schema"]) for each in self._find(query))
+        found = ((each[_ID], each["schema"]) for each in self._find(query))
+        return ((name, text) for name, text in found if isinstance(text, bytes))
 
     def versions(self) -> Mapping[str, ObjectId]:
         """What each configuration is known by; that of before while there is no database."""
@@ -197,7 +200,8 @@ class Configurations:
 
     def _read(self) -> Mapping[str, ObjectId]:
         query = Query(COLLECTION, projection=bson.encode({"version": True}), of_primary=True)
-        return {each[_ID]: each["version"] for each in self._find(query)}
+        found = self._find(query)
+        return {each[_ID]: _version(each) for each in found if isinstance(each[_ID], str)}
 
     def _find(self, query: Query) -> Iterator[dict[str, Any]]:
         for batch in self._store.reading.find(query):
@@ -212,12 +216,12 @@ class Configurations:
         return UNCONFIGURED if stored is None else self._made(name, bson.decode(stored))
 
     def _made(self, name: str, stored: Mapping[str, Any]) -> Configuration:
-        version = stored["version"]
+        version = _version(stored)
         # One at a time: it takes more memory meanwhile, and others may want the same.
         with self._compiling:
             known = self._kept.find(name, version)
             if known is None:
-                schema = _compiled(stored.get("schema"))
+                schema = _compiled(_checked(stored).get("schema"))
                 weight = _LEAST if schema is None else self._weighed(schema).footprint
                 known = Configuration(schema, stored["require_if_match"])
                 self._kept.keep(name, version, known, weight)
@@ -226,6 +230,24 @@ class Configurations:
     def _weighed(self, schema: Schema) -> Schema:
         self._living.take(schema, schema.footprint)
         return schema
+
+
+def _version(stored: Mapping[str, Any]) -> ObjectId:
+    """What a configuration is known by. One that somebody else has made may have nothing."""
+    version = stored.get("version")
+    return version if isinstance(version, ObjectId) else _NO_VERSION
+
+
+def _checked(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same. Raises InternalError for what this service has not put like that."""
+    is_ours = (
+        _version(stored) != _NO_VERSION
+        and isinstance(stored.get("require_if_match"), bool)
+        and isinstance(stored.get("schema"), bytes | None)
+    )
+    if not is_ours:
+        raise InternalError(_UNREADABLE)
+    return stored
 
 
 def _compiled(schema: bytes | None) -> Schema | None:
@@ -237,7 +259,7 @@ def _compiled(schema: bytes | None) -> Schema | None:
     try:
         return compile_schema(schema)
     except Problem as problem:
-        raise InternalError("The collection's configuration cannot be read.") from problem
+        raise InternalError(_UNREADABLE) from problem
 
 
 def _held(document: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
 import orjson
@@ -141,6 +141,16 @@ def compile_schema(text: bytes) -> Schema:
     return read_schema(parse_value(text, any_keys=True))
 
 
+def read_form(text: bytes) -> dict[str, Any]:
+    """The JSON of a schema, for those who show it; to hold documents to it takes `compile_schema`.
+
+    Raises as that does, though not for the work that it would be.
+    """
+    value = parse_value(text, any_keys=True)
+    _formed(value)
+    return cast("dict[str, Any]", value)
+
+
 def read_schema(value: Any, place: Place = ()) -> Schema:  # noqa: ANN401 - any JSON value
     """The schema that a JSON value is; `place` is where it stands, for the pointers.
 
@@ -156,6 +166,19 @@ def read_schema(value: Any, place: Place = ()) -> Schema:  # noqa: ANN401 - any 
 
 
 def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
+    # Before the compiler, which may follow references and takes memory for each pattern.
+    text, parts = _formed(value)
+    cost = weigh(parts)
+    patterns = count_patterns(parts)
+    held = _bearable(footprint(value, len(text), cost.parts))
+    validator, limit = _compile(value, patterns)
+    held = _bearable(held + limit.footprint(patterns))
+    matching = cost.patterns * limit.size
+    return Schema(text, held, validator, matching, cost, Tales.of(parts, cost), pace_of(parts))
+
+
+def _formed(value: object) -> tuple[bytes, Parts]:
+    """The text of a schema and what it is made of. Raises InvalidSchema for what is none."""
     if not isinstance(value, dict):
         raise refusal("A schema is an object here; {} takes every document.", ())
     text = orjson.dumps(value)
@@ -164,15 +187,7 @@ def _read(value: Any) -> Schema:  # noqa: ANN401 - any JSON value
     if is_deep(value, DEEPEST):
         raise refusal(f"A schema has at most {DEEPEST} levels.", ())
     _check_form(value, len(text))
-    # Before the compiler, which may follow references and takes memory for each pattern.
-    parts = Parts(value)
-    cost = weigh(parts)
-    patterns = count_patterns(parts)
-    held = _bearable(footprint(value, len(text), cost.parts))
-    validator, limit = _compile(value, patterns)
-    held = _bearable(held + limit.footprint(patterns))
-    matching = cost.patterns * limit.size
-    return Schema(text, held, validator, matching, cost, Tales.of(parts, cost), pace_of(parts))
+    return text, Parts(value)
 
 
 def _bearable(held: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import bson
+import pymongo
 import pytest
 from bson import ObjectId
 from bson.decimal128 import Decimal128
@@ -210,6 +211,57 @@ def test_every_process_follows(shell_api: Api, api: Api, things: Things) -> None
         shell_api.delete(THING)
     time.sleep(FOLLOWED)
     assert api.post("{}", THINGS).status == 201
+
+
+def _stored(**changes: object) -> dict[str, object]:
+    """A configuration as it lies in the database, changed by hand."""
+    ours = {"version": ObjectId(), "require_if_match": False, "schema": b"{}"}
+    return {name: each for name, each in (ours | changes).items() if each is not None}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param(_stored(schema=b"{"), id="cut"),
+        pytest.param(_stored(schema=b"5"), id="a-number"),
+        pytest.param(_stored(schema=b'{"$ref":"#/nothing"}'), id="leads-nowhere"),
+        pytest.param(_stored(schema=b'{"allOf":5}'), id="no-schema"),
+        pytest.param(_stored(schema=b"\xff"), id="no-text"),
+        pytest.param(_stored(schema=b"[" * 5000), id="deep"),
+        pytest.param(_stored(schema="{}"), id="no-bytes"),
+        pytest.param(_stored(version=None), id="without-version"),
+        pytest.param(_stored(version=5), id="odd-version"),
+        pytest.param(_stored(require_if_match=None), id="without-a-member"),
+        pytest.param(_stored(require_if_match="yes"), id="odd-member"),
+    ],
+)
+def test_a_configuration_broken_by_hand_is_the_harm_of_its_collection_alone(
+    configured: Api, raw_client: pymongo.MongoClient[RawBSONDocument], stored: dict[str, object]
+) -> None:
+    """Nobody writes there until it is put anew or dropped; all else goes on, the lists too."""
+    torn = f"{COLLECTIONS}/torn"
+    kept = raw_client["flask_db"]["_collections"]
+    for each in ({"_id": "torn", **stored}, {"_id": 5, **stored}):
+        kept.replace_one({"_id": each["_id"]}, each, upsert=True)
+    configure(configured, schema=SCHEMA)
+
+    refused = configured.post("{}", f"{torn}/documents")
+
+    assert (refused.status, refused.problem()) == (500, "internal-error")
+    assert "put it anew, or drop the collection" in refused.json()["detail"]
+    assert configured.post('{"name":"a"}', THINGS).status == 201
+    described = configured.get("/openapi.json")
+    assert described.json()["components"]["schemas"]["collection.things"] == SCHEMA
+    assert described.json().get("x-collections-left-out", 0) in {0, 1}
+    listed = configured.get(COLLECTIONS)
+    assert {"torn", "things"} <= {each["name"] for each in listed.json()["collections"]}
+    assert configured.delete(torn).status == 204
+    assert configured.delete(torn).status == 404
+    kept.replace_one({"_id": "torn"}, stored, upsert=True)
+    assert configured.put(torn, "{}").status == 201
+    assert configured.post("{}", f"{torn}/documents").status == 201
+    configured.delete(torn)
+    kept.delete_one({"_id": 5})
 
 
 def test_the_description_grows_by_the_schema(configured: Api) -> None:

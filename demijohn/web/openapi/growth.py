@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
 from demijohn.formats import media_types
 from demijohn.schemas.parts import REFERENCES, Parts, Place, references
 from demijohn.web.openapi.vocabulary import ref
@@ -24,12 +22,12 @@ _WHOLE = ("post", "put")
 """Methods whose body is a whole document."""
 
 
-def grown(description: Json, schemas: Mapping[str, bytes]) -> Json:
+def grown(description: Json, schemas: Mapping[str, Json]) -> Json:
     """The description with what the schemas, by the names of their collections, add to it."""
     paths, components = dict(description["paths"]), dict(description["components"]["schemas"])
-    for name, text in sorted(schemas.items()):
+    for name, schema in sorted(schemas.items()):
         component = f"collection.{name}"
-        components[component] = embedded(orjson.loads(text), f"#/components/schemas/{component}")
+        components[component] = embedded(schema, f"#/components/schemas/{component}")
         paths |= _paths(description["paths"], name, component)
     return {
         **description,

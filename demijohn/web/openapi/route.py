@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,7 @@ MOST_MADE = 16 * 1024 * 1024
 _PATIENCE = 2.0
 """Seconds that one waits for another whose page is made."""
 LEFT_OUT = "x-collections-left-out"
-"""Of a page: how many more collections have a schema."""
+"""Of a page: how many more collections have a schema, be it that theirs cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +114,21 @@ class _Pages:
 
     def _grown(self, names: frozenset[str]) -> dict[str, Any]:
         """The description with the schemas of these collections, as many as it may have."""
-        if not names:
+        schemed = sorted(names & self._configurations.with_schema()) if names else []
+        if not schemed:
             return self.description
-        schemed = sorted(names & self._configurations.with_schema())
-        schemas: dict[str, bytes] = {}
+        # Not above: with its engine it takes 3 MiB of a worker, and where there is none, none.
+        from demijohn.schemas.schema import read_form  # noqa: PLC0415
+
+        schemas: dict[str, dict[str, Any]] = {}
         room = MOST_TEXT
         for name, text in self._configurations.texts(schemed[:MOST_COLLECTIONS]):
             room -= len(text)
             if room < 0:
                 break
-            schemas[name] = text
+            # One that was not put by this service may be anything.
+            with suppress(Problem):
+                schemas[name] = read_form(text)
         left_out = len(schemed) - len(schemas)
         made = grown(self.description, schemas)
         return {**made, LEFT_OUT: left_out} if left_out else made
