@@ -1,9 +1,9 @@
 """The express path: the hot requests, answered on the event loop without Flask.
 
-It answers what it fully understands, `POST` of one small plain document, `GET` by an ObjectId or a
-plain string and the guide's list, all without any wishes. All else it leaves to the full path:
-above all whatever is wrong with a request. It does so by the same operations and says the same
-bytes; a test sends the same requests through both.
+It answers what it fully understands, `POST` of one small plain document, `PUT` and `GET` of one by
+an ObjectId or a plain string and the guide's list, all without any wishes. All else it leaves to
+the full path: above all whatever is wrong with a request. It does so by the same operations and
+says the same bytes; a test sends the same requests through both.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 
 from demijohn.auth.caller import Caller
-from demijohn.documents.change import Changed
+from demijohn.documents.change import Changed, Target
 from demijohn.documents.collections import Configuration
 from demijohn.documents.insert import Insertion, insertion, meant
 from demijohn.documents.listing import Listing, stream
 from demijohn.documents.read import require
 from demijohn.documents.records import Told
+from demijohn.documents.replace import as_put, check_put
 from demijohn.edge.context import Context
 from demijohn.edge.routes import GUIDE
 from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller, refusal
@@ -27,7 +28,7 @@ from demijohn.errors import Problem
 from demijohn.formats.bson_values import Value
 from demijohn.formats.media_types import PLAIN
 from demijohn.formats.plain_out import render_array
-from demijohn.formats.spelling import read_draft
+from demijohn.formats.spelling import Draft, read_draft
 from demijohn.front.bridge import Answer, Bridge
 from demijohn.front.hot import Hot
 from demijohn.front.once import Once
@@ -85,10 +86,12 @@ class Express:
         line = asked.line
         if line.is_list:
             return await self._list(asked)
-        if line.id is not None:
-            told = await self._read(asked, line.id)
-        else:
+        if line.id is None:
             told = await self._insert(asked, body)
+        elif line.method == "PUT":
+            told = await self._put(asked, Target(line.collection, line.id), body)
+        else:
+            told = await self._read(asked, line.id)
         return None if told is None else _whole(line, told)
 
     async def _list(self, asked: _Asked) -> Answer:
@@ -105,8 +108,9 @@ class Express:
         if key is not None:
             once = Once(self._means, asked.store, asked.context, key, body, draft)
             return await self._insert_once(asked, once)
-        new = insertion(asked.line.collection, draft, ObjectId)
-        return await self._insert_now(asked, new) if await self._is_taken(new, body) else None
+        if await self._taking(asked.line.collection, draft, body) is None:
+            return None
+        return await self._insert_now(asked, insertion(asked.line.collection, draft, ObjectId))
 
     async def _insert_once(self, asked: _Asked, once: Once) -> Told:
         told = await self._bridge.hop(partial(once.insert, asked.teller), self._patience)
@@ -114,21 +118,38 @@ class Express:
             self._metrics.replays.inc()
         return told
 
-    async def _is_taken(self, new: Insertion, body: bytes) -> bool:
-        """Whether it is known that the collection takes the document."""
+    async def _put(self, asked: _Asked, target: Target, body: bytes) -> Told | None:
+        if asked.store.is_held:
+            return None  # what is there has to be read first
+        try:
+            draft = read_draft(body, extended=False)
+            check_put(target, draft)
+        except Problem:
+            return None  # the full path says why
+        configuration = await self._taking(target.collection, draft, body)
+        if configuration is None or configuration.require_if_match:
+            return None
+        document = draft.under(target.id)
+        submit = partial(asked.store.puts.submit, target.collection, (target.where, draft.fields))
+        is_new = await self._hot.outcome(submit, asked.connection)
+        return asked.teller.tell(as_put(target, document, is_new=is_new))
+
+    async def _taking(self, collection: str, draft: Draft, body: bytes) -> Configuration | None:
+        """The collection's configuration where it is known that it takes the document, else None.
+
+        A thread looks where that may take long.
+        """
         if self._configurations.is_due:
             self._hot.post(self._configurations.refresh)
-        configuration = self._configurations.known(new.collection)
-        return configuration is not None and await self._is_fit(new, body, configuration)
-
-    async def _is_fit(self, new: Insertion, body: bytes, configuration: Configuration) -> bool:
-        """Whether the collection takes the document; a thread looks where that may take long."""
-        fits = partial(configuration.fits, new.draft.fields)
-        if configuration.is_quick(body):
-            return fits()
+        known = self._configurations.known(collection)
+        if known is None:
+            return None
+        fits = partial(known.fits, draft.fields)
+        if known.is_quick(body):
+            return known if fits() else None
         is_fit = await self._bridge.hop(fits, self._patience)
         # What was known before may by now be older than anybody goes by.
-        return is_fit and self._configurations.known(new.collection) is configuration
+        return known if is_fit and self._configurations.known(collection) is known else None
 
     async def _insert_now(self, asked: _Asked, new: Insertion) -> Told:
         document = new.document

@@ -37,6 +37,7 @@ class _Keys(Container[bytes]):
         return isinstance(value, bytes) and key_in(value.decode("latin-1")) is not None
 
 
+_HAS_BODY = {"GET": False, "POST": True, "PUT": True}
 WATCHED: dict[bytes, Container[bytes]] = {
     b"accept": _PLAINLY,
     b"content-encoding": frozenset(),
@@ -50,49 +51,57 @@ WATCHED: dict[bytes, Container[bytes]] = {
 
 
 class Line(NamedTuple):
-    """What a request asks for: the collection, the id, if any, and the route's pattern."""
+    """What a request asks for: the method, the collection, the id, if any, the route's pattern."""
 
+    method: str
     collection: str
     id: Value | None
     route: str
-    is_list: bool = False
     key: str | None = None
     """The Idempotency-Key of an insert."""
 
     @property
-    def is_insert(self) -> bool:
-        """Whether it is neither a read nor the list."""
-        return self.id is None and not self.is_list
+    def is_list(self) -> bool:
+        """Whether it asks for all that there is."""
+        return self.method == "GET" and self.id is None
 
     @property
     def level(self) -> Level:
         """What its caller has to be let do in the collection."""
-        return Level.WRITE if self.is_insert else Level.READ
+        return Level.READ if self.method == "GET" else Level.WRITE
 
 
 def line_of(scope: dict[str, Any], body: bytes) -> Line | None:
     """What is asked for, if it is a hot request and a plain one."""
     method, path = scope["method"], scope["raw_path"]
-    if scope["query_string"] or len(body) > LARGEST or method not in ("GET", "POST"):
+    if scope["query_string"] or len(body) > LARGEST or bool(body) != _HAS_BODY.get(method):
         return None
     if path == GUIDE.encode():
-        line = Line(DATA, None, GUIDE, is_list=method == "GET")
+        line = Line(method, DATA, None, GUIDE) if method != "PUT" else None
     else:
-        found = _PATH.fullmatch(path)
-        if found is None or not is_reachable(name := found[1].decode("ascii")):
-            return None
-        id_ = None if found[2] is None else from_segment(found[2].decode("ascii"))
-        line = Line(name, id_, DOCUMENTS if id_ is None else DOCUMENT)
-    if line.is_insert != (method == "POST") or line.is_insert != bool(body):
+        line = _line_of_v1(method, path)
+    if line is None:
         return None
     seen = _seen(scope["headers"])
-    if seen is None or HOST not in seen or (line.is_insert and CONTENT_TYPE not in seen):
+    if seen is None or HOST not in seen or (body and CONTENT_TYPE not in seen):
         return None
     return line if KEY not in seen else _with_key(line, seen[KEY])
 
 
+def _line_of_v1(method: str, path: bytes) -> Line | None:
+    found = _PATH.fullmatch(path)
+    if found is None or not is_reachable(name := found[1].decode("ascii")):
+        return None
+    if (found[2] is None) != (method == "POST"):
+        return None
+    if found[2] is None:
+        return Line(method, name, None, DOCUMENTS)
+    return Line(method, name, from_segment(found[2].decode("ascii")), DOCUMENT)
+
+
 def _with_key(line: Line, value: bytes) -> Line | None:
-    return line._replace(key=key_in(value.decode("latin-1"))) if line.is_insert else None
+    is_insert = line.method == "POST"
+    return line._replace(key=key_in(value.decode("latin-1"))) if is_insert else None
 
 
 def _seen(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:

@@ -100,10 +100,13 @@ def check_plain(line: Line, scope: dict[str, Any], body: bytes) -> None:
     """Hold a request that is taken for plain to being so, by other words than the service's."""
     assert not scope["query_string"]
     assert len(body) <= LARGEST
-    assert scope["method"] == ("POST" if body else "GET")
-    assert (line.id is None and not line.is_list) == bool(body)
+    assert scope["method"] == line.method
+    assert (line.method in ("POST", "PUT")) == bool(body)
+    assert line.method != "POST" or line.id is None
+    assert line.method != "PUT" or line.id is not None
+    assert line.is_list == (line.id is None and not body)
     assert (line.key is not None) == any(name == b"idempotency-key" for name, _ in scope["headers"])
-    assert line.key is None or body
+    assert line.key is None or line.method == "POST"
     assert re.fullmatch(r"[A-Za-z0-9.-][A-Za-z0-9._-]{0,119}", line.collection)
     headers = scope["headers"]
     names = [name for name, _ in headers]

@@ -41,6 +41,9 @@ THING = b"/v1/collections/things/documents"
 INSERT_DATA = Request(b"POST", b"/data", JSON, b'{"a":1}')
 INSERT = Request(b"POST", THING, JSON, b'{"a":1}')
 READ = Request(b"GET", b"%b/%b" % (THING, SMALL_ID.encode()))
+PUT = replace(INSERT, method=b"PUT", target=READ.target)
+PUT_NAMED = replace(PUT, target=b"%b/%b" % (THING, PLAIN_ID.encode()))
+PUT_ABSENT = replace(PUT, target=b"%b/%b" % (THING, ABSENT_ID.encode()))
 READ_NAMED = Request(b"GET", b"%b/%b" % (THING, PLAIN_ID.encode()))
 READ_ABSENT = Request(b"GET", b"%b/%b" % (THING, ABSENT_ID.encode()))
 ONCE = (*JSON, b"Idempotency-Key: <key>")
@@ -50,6 +53,9 @@ PLAINEST = {
     "an insert": (INSERT, DOCUMENTS, 201),
     "an insert into data with a key": (replace(INSERT_DATA, headers=ONCE), GUIDE, 201),
     "an insert with a key": (replace(INSERT, headers=ONCE), DOCUMENTS, 201),
+    "a replacement": (PUT, DOCUMENT, 200),
+    "a replacement by a string": (PUT_NAMED, DOCUMENT, 200),
+    "a new document under an id": (PUT_ABSENT, DOCUMENT, 201),
     "a read": (READ, DOCUMENT, 200),
     "a read by a string": (READ_NAMED, DOCUMENT, 200),
     "a read of what is not there": (READ_ABSENT, DOCUMENT, 404),

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
+from demijohn.documents.collections import Configuration
+from demijohn.formats.spelling import Draft
 from demijohn.front import express, plain
 from demijohn.store.documents import Store
 from demijohn.store.hold import RowFilter
-from tests.support.express_requests import HOT, WITH_QUERY, Request, with_header
+from tests.support.express_requests import HOT, PUTS, WITH_QUERY, Request, with_header
 
 ROOT = Path(__file__).parents[2]
 _LOADER = """\
@@ -58,12 +61,27 @@ def _put_in(name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(express, name, value)
 
 
-async def _fits_always(*_: object) -> bool:
-    return True
+def _put_in_taking(demands: Callable[[Configuration], Configuration]) -> None:
+    """A build that takes documents by what is made of a collection's configuration."""
+    right = express.Express._taking
+
+    async def taking(
+        path: express.Express, collection: str, draft: Draft, body: bytes
+    ) -> Configuration | None:
+        known = path._configurations.known(collection)
+        if known is None or demands(known) == known:
+            return await right(path, collection, draft, body)
+        return demands(known)
+
+    setattr(express.Express, "_taking", taking)  # noqa: B010 - its self has another name
 
 
 def _put_in_no_schema() -> None:
-    setattr(express.Express, "_is_fit", _fits_always)  # noqa: B010 - to mypy it is no such method
+    _put_in_taking(partial(replace, schema=None))
+
+
+def _put_in_no_demand() -> None:
+    _put_in_taking(partial(replace, require_if_match=False))
 
 
 def _put_in_one_queue(name: str) -> Callable[[], None]:
@@ -97,6 +115,7 @@ FAULTS = {
     "any Content-Type taken": Fault(_put_in("line_of", _any_type), with_header(b"Content-Type")),
     "parameters passed over": Fault(_put_in("line_of", _without_query), WITH_QUERY),
     "schemas passed over": Fault(_put_in_no_schema, HOT),
+    "a demanded condition passed over": Fault(_put_in_no_demand, PUTS),
     "problems not counted": Fault(_put_in_no_label, HOT),
 }
 KEYED_FAULTS = {

@@ -193,24 +193,33 @@ _GETS = st.builds(
     _documents(_NAMES, _IDS),
     _HARMLESS_LISTS,
 )
+PUTS = st.builds(
+    lambda target, kind, others, body: Request(b"PUT", target, (kind, *others), body),
+    _documents(_NAMES, _IDS),
+    JSON,
+    _HARMLESS_LISTS,
+    GOOD,
+)
+"""Replacements, and new documents under ids."""
 _LISTS = st.builds(lambda others: Request(b"GET", b"/data", others), _HARMLESS_LISTS)
 _MANNER = st.builds(
     lambda request, framing, pieces, ends: replace(
         request, framing=framing, pieces=pieces, ends=ends
     ),
-    _POSTS | _GETS | _LISTS,
+    _POSTS | PUTS | _GETS | _LISTS,
     st.sampled_from(["length"] * 5 + ["chunked"]),
     st.sampled_from([1, 1, 1, 1, 2, 3]),
     st.sampled_from([False] * 9 + [True]),
 )
-HOT = st.one_of(_POSTS, _POSTS, _GETS, _GETS, _LISTS, _MANNER)
-"""Requests that the express path serves, but for documents that do not fit a schema."""
+HOT = st.one_of(_POSTS, _POSTS, PUTS, _GETS, _GETS, _LISTS, _MANNER)
+"""Requests that the express path serves, but for documents that do not fit a schema or an id, and
+where a condition is demanded."""
 
 
 @st.composite
 def _amiss(draw: st.DrawFn) -> Request:
     """A hot request that is not quite one."""
-    request = draw(_POSTS | _POSTS | _GETS | _LISTS)
+    request = draw(_POSTS | _POSTS | PUTS | _GETS | _LISTS)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
         request = draw(_altered(request))
     return request
@@ -226,7 +235,7 @@ def _altered(request: Request) -> st.SearchStrategy[Request]:
         _FRAMINGS.map(lambda framing: replace(request, framing=framing, body=request.body or b"x")),
         st.just(replace(request, version=b"HTTP/1.0")),
     ]
-    if request.method == b"POST":
+    if request.method in (b"POST", b"PUT"):
         ways += [(BAD | LARGE).map(lambda body: replace(request, body=body))] * 3
     else:
         ways += [(BAD | GOOD).map(lambda body: replace(request, body=body))]
@@ -244,11 +253,13 @@ def _with_header(request: Request, lines: tuple[bytes, ...]) -> st.SearchStrateg
 
 def with_header(name: bytes) -> st.SearchStrategy[Request]:
     """Hot requests with lines of this header."""
-    return st.tuples(_POSTS | _GETS, lines_of(name)).flatmap(lambda two: _with_header(*two))
+    return st.tuples(_POSTS | PUTS | _GETS, lines_of(name)).flatmap(lambda two: _with_header(*two))
 
 
 WITH_QUERY = st.builds(
-    lambda request, query: replace(request, target=request.target + query), _POSTS | _GETS, _QUERIES
+    lambda request, query: replace(request, target=request.target + query),
+    _POSTS | PUTS | _GETS,
+    _QUERIES,
 )
 """Hot requests but for their parameters."""
 _FAR = st.builds(
