@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -55,9 +56,8 @@ class Store:
         self._metrics = metrics
         self._settings = settings
         self._pool = connection.Pool(metrics)
-        self._client = connection.open_client(
-            uri, settings, self._pool, settings.threads + connection.LEADERS
-        )
+        clients = partial(connection.open_client, uri, settings, self._pool)
+        self._client = clients(settings.threads + connection.LEADERS)
         self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
         self._collections: dict[str, Raw] = {}
@@ -83,9 +83,7 @@ class Store:
         self.catalog = Catalog(self._client[settings.database], self._collection, self._operation)
         """Collections and indexes."""
         self.changes = Changes(
-            lambda: connection.open_client(
-                uri, settings, self._pool, settings.max_change_streams + settings.threads
-            ),
+            lambda: clients(settings.max_change_streams + settings.threads),
             settings.database,
             self._operation,
         )
