@@ -19,7 +19,7 @@ from demijohn.errors import Problem
 from demijohn.formats.bson_values import from_python
 from demijohn.store.commands import Attempt
 from demijohn.store.documents import Store
-from demijohn.store.together import Bounds, Queues
+from demijohn.store.together import Bounds, Queues, Ticket, Waiter
 
 MOST_IN_BATCH = 100
 LARGEST_BATCH = 1024 * 1024
@@ -61,16 +61,27 @@ class KeyedInserts:
         """
         item = Item(keyed, insertion, insertion.document)
         told = self._queues.of(insertion.collection).run(item)
-        return self._alone(item) if told is None else told
+        return self.insert_apart(keyed, insertion) if told is None else told
 
-    def _alone(self, item: Item) -> Told:
-        return once(self._store, item.keyed, inserted(item.insertion))
+    def submit(
+        self, keyed: Keyed[Changed], insertion: Insertion, waiter: Waiter[Told | None]
+    ) -> Ticket[Item, Told | None]:
+        """The same for a waiter, who is told; it never blocks. Raises TooLarge, Overloaded.
+
+        None is for a request that is to be done apart, and of which nothing has been done.
+        """
+        item = Item(keyed, insertion, insertion.document)
+        return self._queues.of(insertion.collection).submit(item, waiter)
+
+    def insert_apart(self, keyed: Keyed[Changed], insertion: Insertion) -> Told:
+        """Insert the document, once, with no others. Raises what `once` raises."""
+        return once(self._store, keyed, inserted(insertion))
 
     def _carry_out(self, collection: str, items: Sequence[Item]) -> Sequence[Told | Problem | None]:
         """What each is told, or what befell it; None for one that is to be done apart."""
         if len(items) == 1:
             try:
-                return [self._alone(items[0])]
+                return [self.insert_apart(items[0].keyed, items[0].insertion)]
             except Problem as problem:
                 return [problem]
         self._store.expire(COLLECTION, "at", KEPT)

@@ -22,6 +22,7 @@ from demijohn.documents.read import require
 from demijohn.documents.records import Told
 from demijohn.documents.replace import as_put, check_put
 from demijohn.edge.context import Context
+from demijohn.edge.idempotency import as_told
 from demijohn.edge.routes import GUIDE
 from demijohn.edge.tellers import DATA, OK, PLAINLY, GuideTeller, Teller, refusal
 from demijohn.errors import Problem
@@ -54,12 +55,15 @@ class _Asked(NamedTuple):
 class Express:
     """One for each worker. Its methods run on the event loop."""
 
-    def __init__(self, means: Means, hot: Hot, bridge: Bridge, parts: Parts) -> None:
-        """Take what the operations work with, and what waits for them."""
+    def __init__(
+        self, means: Means, hot: Hot, transactions: Hot, bridge: Bridge, parts: Parts
+    ) -> None:
+        """Take what the operations work with, and what waits for single commands and for more."""
         self._means = means
         self._store = means.store
         self._configurations = means.configurations
         self._hot = hot
+        self._transactions = transactions
         self._bridge = bridge
         self._patience = parts.settings.queue_timeout
         self._metrics = parts.metrics
@@ -113,9 +117,19 @@ class Express:
         return await self._insert_now(asked, insertion(asked.line.collection, draft, ObjectId))
 
     async def _insert_once(self, asked: _Asked, once: Once) -> Told:
-        told = await self._bridge.hop(partial(once.insert, asked.teller), self._patience)
+        told = await self._ride(asked, once)
         if told.replayed:
             self._metrics.replays.inc()
+        return as_told(told)
+
+    async def _ride(self, asked: _Asked, once: Once) -> Told:
+        known = self._known(asked.line.collection)
+        if known is None or not once.can_ride:
+            return await self._bridge.hop(partial(once.insert, asked.teller), self._patience)
+        submit = partial(once.submit, asked.teller, known)
+        told = await self._transactions.outcome(submit, asked.connection)
+        if told is None:
+            told = await self._bridge.hop(partial(once.insert_apart, asked.teller), self._patience)
         return told
 
     async def _put(self, asked: _Asked, target: Target, body: bytes) -> Told | None:
@@ -139,9 +153,7 @@ class Express:
 
         A thread looks where that may take long.
         """
-        if self._configurations.is_due:
-            self._hot.post(self._configurations.refresh)
-        known = self._configurations.known(collection)
+        known = self._known(collection)
         if known is None:
             return None
         fits = partial(known.fits, draft.fields)
@@ -150,6 +162,12 @@ class Express:
         is_fit = await self._bridge.hop(fits, self._patience)
         # What was known before may by now be older than anybody goes by.
         return known if is_fit and self._configurations.known(collection) is known else None
+
+    def _known(self, collection: str) -> Configuration | None:
+        """The collection's configuration where nobody has to be waited for."""
+        if self._configurations.is_due:
+            self._hot.post(self._configurations.refresh)
+        return self._configurations.known(collection)
 
     async def _insert_now(self, asked: _Asked, new: Insertion) -> Told:
         document = new.document

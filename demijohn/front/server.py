@@ -69,21 +69,26 @@ async def _run(
     bridge = Bridge(parts.application, threads)
     management_port = None if management is None else management.getsockname()[1]
     parts.entrance.hold_records(loop.call_soon)
-    leaders = Leaders(LEADERS)
+    # A transaction may have to be tried again and again; single commands do not wait for that.
+    leaders = (Leaders(LEADERS), Leaders(LEADERS))
     express = _express(parts, bridge, leaders, shedding)
     shell = Shell(parts, bridge, express, management_port, shedding)
     server = Server(parts, shell, management_port, on_serving)
     await server.serve([main] if management is None else [main, management])
-    ended = threads.close(_LAST_CALLS) and leaders.close(_LAST_CALLS)
-    return Exit.OK if ended and not server.cut_short else Exit.CUT_SHORT
+    ended = [each.close(_LAST_CALLS) for each in (threads, *leaders)]
+    return Exit.OK if all(ended) and not server.cut_short else Exit.CUT_SHORT
 
 
-def _express(parts: Parts, bridge: Bridge, leaders: Leaders, shedding: Shedding) -> Express | None:
+def _express(
+    parts: Parts, bridge: Bridge, leaders: tuple[Leaders, Leaders], shedding: Shedding
+) -> Express | None:
     if parts.express is None:
         return None
-    hot = Hot(leaders, parts.settings.queue_timeout, shedding.database)
-    shedding.watch(shedding.database, hot.longest_wait)
-    return Express(parts.express, hot, bridge, parts)
+    patience = parts.settings.queue_timeout
+    hot, transactions = (Hot(each, patience, shedding.database) for each in leaders)
+    longest = (hot.longest_wait, transactions.longest_wait)
+    shedding.watch(shedding.database, lambda: max(each() for each in longest))
+    return Express(parts.express, hot, transactions, bridge, parts)
 
 
 class Server(uvicorn.Server):

@@ -23,7 +23,7 @@ CONNECT_MS = 5_000
 
 LEADERS = 4
 """Threads beside those that answer requests, each with at most one operation too: they carry out
-what came together."""
+what came together, so many single commands and so many transactions."""
 
 Client = pymongo.MongoClient[RawBSONDocument]
 

@@ -57,7 +57,7 @@ class Store:
         self._settings = settings
         self._pool = connection.Pool(metrics)
         clients = partial(connection.open_client, uri, settings, self._pool)
-        self._client = clients(settings.threads + connection.LEADERS)
+        self._client = clients(settings.threads + 2 * connection.LEADERS)
         self._write_concern = connection.write_concern(settings)
         self.status = Status(self._is_writable)
         self._collections: dict[str, Raw] = {}
@@ -123,6 +123,11 @@ class Store:
     def has_transactions(self) -> bool:
         """Whether the database is no standalone mongod. Raises DatabaseUnavailable."""
         return self._transactions.are_supported
+
+    @property
+    def surely_has_transactions(self) -> bool:
+        """The same as far as it is known; nobody is asked or waited for, and nothing raised."""
+        return self._transactions.are_certain
 
     def transact(self, work: Work[T]) -> T:
         """Have the work read and write in one transaction (see `store.transaction`); its result.

@@ -69,6 +69,12 @@ class Transactions:
         self._write_concern = write_concern
 
     @property
+    def are_certain(self) -> bool:
+        """Whether it is known, without asking it, that the database has transactions."""
+        known = self._server_types()
+        return bool(known) and SERVER_TYPE.Standalone not in known
+
+    @property
     def are_supported(self) -> bool:
         """Whether the database has transactions: whether it is no standalone mongod.
 

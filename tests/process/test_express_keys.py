@@ -79,7 +79,7 @@ def test_the_paths_cannot_be_told_apart(keyed: Keyed, count: int) -> None:
     asked = 0
 
     @settings(max_examples=count, database=None, suppress_health_check=list(HealthCheck))
-    @given(request=shown(REQUESTS, keys.values()))
+    @given(request=shown(HOT | REQUESTS, keys.values()))
     def run(request: Request) -> None:
         nonlocal asked
         asked += 1
@@ -89,8 +89,8 @@ def test_the_paths_cannot_be_told_apart(keyed: Keyed, count: int) -> None:
     with pair.counting_alike():
         run()
     served = pair.served() - before
-    assert served.keys() >= {DOCUMENTS, DOCUMENT}  # of few requests none may fit in data
-    assert served.total() > asked / 10
+    # Of few requests none may fit on some route: that each is served is for the test below.
+    assert served.total() > asked / 30
     assert pair.sides[1].served() == {}
 
 
