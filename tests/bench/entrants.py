@@ -60,7 +60,7 @@ class Posted:
     def check(self) -> None:
         """One document by hand: wrk tells answers apart by 400 and above only."""
         answer = urllib3.request(
-            *("POST", f"{self.running.url}{self.request.path}"),
+            *(self.request.method, f"{self.running.url}{self.request.place()}"),
             body=self.request.body,
             headers=self.request.headers,
             retries=False,

@@ -15,28 +15,42 @@ SCRIPT = Path(__file__).with_name("load.lua")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked again and again: a `POST` of a small document, or a `GET` of one of many."""
+    """What is asked again and again: a small document is taken, or one of many given.
+
+    By `POST`, unless it says otherwise.
+    """
 
     path: str = "/data"
     """Of a `GET`, without the document's id at its end."""
     ids: int = 0
-    """A `GET` of one of the first so many documents that `database.fill` put there; 0: `POST`."""
+    """A `GET` of one of the first so many documents that `database.fill` put there; 0: none."""
     padding: int = 0
     """Bytes by which the document is larger."""
     is_keyed: bool = False
     """Whether each `POST` has an Idempotency-Key of its own."""
+    is_put: bool = False
+    """Whether each is a `PUT` under an id of its own, behind the path."""
     authorization: str = ""
     """The header of that name, where there is one."""
 
     @property
+    def method(self) -> str:
+        """What is asked by."""
+        return "GET" if self.ids else "PUT" if self.is_put else "POST"
+
+    def place(self) -> str:
+        """Where a document goes: each `PUT` of this has another path."""
+        return f"{self.path}/{uuid.uuid4().hex}" if self.is_put else self.path
+
+    @property
     def headers(self) -> dict[str, str]:
-        """Those of a `POST`."""
+        """Those of what takes a document."""
         shown = {"Authorization": self.authorization} if self.authorization else {}
         return {"Content-Type": "application/json", **shown}
 
     @property
     def body(self) -> bytes:
-        """The body of a `POST`."""
+        """The document that is taken."""
         padded = {**small(), "fill": "x" * self.padding} if self.padding else small()
         return json.dumps(padded, separators=(",", ":")).encode()
 
@@ -86,14 +100,13 @@ def require_wrk() -> str:
 
 def by_wrk(url: str, request: Request, connections: int, seconds: int) -> Load:
     """Load the service at `url`. Raises RuntimeError where wrk fails."""
-    keys = uuid.uuid4().hex if request.is_keyed else ""
-    method = "GET" if request.ids else "POST"
+    keys = uuid.uuid4().hex if request.is_keyed or request.is_put else ""
     sent = (request.path, request.body.decode(), str(request.ids), keys, request.authorization)
     done = subprocess.run(
         [
             *(require_wrk(), "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", "30s", "--script", str(SCRIPT)),
-            *(url, "--", method, *sent),
+            *(url, "--", request.method, *sent),
         ],
         capture_output=True,
         text=True,

@@ -56,9 +56,9 @@ contender.
 """
 _PRICE_NOTE = """\
 `POST`, {connections} connections, one worker, against the first row in the same round. `/v1`
-answers with the document and its version. With an Idempotency-Key, the write and the record of it
-are one transaction. Limits are so high that they refuse nothing. A schema with a pattern is one to
-which documents are held in a thread.
+answers with the document and its version. A `PUT` is one of a new document. With an
+Idempotency-Key, the write and the record of it are one transaction. Limits are so high that they
+refuse nothing. A schema with a pattern is one to which documents are held in a thread.
 """
 _SCALE_NOTE = "The load generator and the database share the machine's cores with the workers."
 
@@ -187,9 +187,9 @@ def _priced(stage: Stage) -> list[Entrant]:
     _require_schema(ours, "priced", _SCHEMA)
     _require_schema(ours, "slow", _SLOW)
 
-    def to(collection: str, what: str, *, is_keyed: bool = False) -> Posted:
+    def to(collection: str, what: str, *, is_keyed: bool = False, is_put: bool = False) -> Posted:
         path = f"/v1/collections/{collection}/documents"
-        request = Request(path, is_keyed=is_keyed)
+        request = Request(path, is_keyed=is_keyed, is_put=is_put)
         return Posted(f"demijohn, {what}", ours, stage.generator, request, collection)
 
     return [
@@ -202,6 +202,7 @@ def _priced(stage: Stage) -> list[Entrant]:
         to("priced", "/v1, under a schema"),
         to("slow", "/v1, under a schema with a pattern"),
         to("data", "/v1, with an Idempotency-Key", is_keyed=True),
+        to("data", "/v1, `PUT` under an id of the client's", is_put=True),
     ]
 
 

@@ -71,7 +71,7 @@ def _status(connection: http.client.HTTPConnection, request: Request) -> int:
         headers = request.headers
         if request.is_keyed:
             headers["Idempotency-Key"] = uuid.uuid4().hex
-        connection.request("POST", request.path, request.body, headers)
+        connection.request(request.method, request.place(), request.body, headers)
     answer = connection.getresponse()
     answer.read()
     return answer.status
