@@ -106,8 +106,9 @@ class Settings(BaseModel):
     )
     express: Literal["on", "off"] = Field(
         default="on",
-        description="`on`: plain requests, `POST` of one document, `GET` by id and of "
-        "`/data`, are answered before Flask, to the same bytes. `off`: Flask answers all.",
+        description="`on`: plain requests, `POST` of one document, `PUT` and `GET` by "
+        "id and `GET` of `/data`, are answered before Flask, to the same bytes. `off`: Flask "
+        "answers all.",
     )
     data_dir: Path = Field(
         default=Path("demijohn-data"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
 
 from demijohn.documents.kept import Kept, Living
 from demijohn.errors import (
@@ -53,6 +54,9 @@ _LEAST = 1_024
 """Bytes of a configuration without a schema."""
 _UNREADABLE = "The collection's configuration cannot be read: put it anew, or drop the collection."
 _NO_VERSION = ObjectId(bytes(12))
+_ANYTHING: CodecOptions[dict[str, Any]] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 _ID = "_id"
 _SCHEMED = bson.encode({"schema": {"$exists": True}})
 
@@ -164,6 +168,10 @@ class Configurations:
         found = ((each[_ID], each["schema"]) for each in self._find(query))
         return ((name, text) for name, text in found if isinstance(text, bytes))
 
+    def has(self, collection: str) -> bool:
+        """Whether there is one of the collection, whatever it is. Raises as `of`."""
+        return collection in self._versions.fresh()
+
     def versions(self) -> Mapping[str, ObjectId]:
         """What each configuration is known by; that of before while there is no database."""
         with suppress(Problem):
@@ -205,7 +213,7 @@ class Configurations:
 
     def _find(self, query: Query) -> Iterator[dict[str, Any]]:
         for batch in self._store.reading.find(query):
-            yield from map(bson.decode, split(memoryview(batch)))
+            yield from map(_decoded, split(memoryview(batch)))
 
     def _configuration(self, name: str, version: ObjectId) -> Configuration:
         """The configuration of this version, or of one that is newer still."""
@@ -213,7 +221,7 @@ class Configurations:
         if known is not None:
             return known
         stored = self._store.single.find(COLLECTION, _where(name))
-        return UNCONFIGURED if stored is None else self._made(name, bson.decode(stored))
+        return UNCONFIGURED if stored is None else self._made(name, _decoded(stored))
 
     def _made(self, name: str, stored: Mapping[str, Any]) -> Configuration:
         version = _version(stored)
@@ -230,6 +238,12 @@ class Configurations:
     def _weighed(self, schema: Schema) -> Schema:
         self._living.take(schema, schema.footprint)
         return schema
+
+
+def _decoded(stored: bytes) -> dict[str, Any]:
+    """What lies there, whatever somebody else has put into it: any date, text that is no UTF-8."""
+    found: dict[str, Any] = bson.decode(stored, _ANYTHING)
+    return found
 
 
 def _version(stored: Mapping[str, Any]) -> ObjectId:

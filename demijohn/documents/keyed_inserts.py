@@ -79,11 +79,6 @@ class KeyedInserts:
 
     def _carry_out(self, collection: str, items: Sequence[Item]) -> Sequence[Told | Problem | None]:
         """What each is told, or what befell it; None for one that is to be done apart."""
-        if len(items) == 1:
-            try:
-                return [self.insert_apart(items[0].keyed, items[0].insertion)]
-            except Problem as problem:
-                return [problem]
         self._store.expire(COLLECTION, "at", KEPT)
         try:
             return self._store.transact(lambda attempt: _all(attempt, collection, items))

@@ -56,8 +56,7 @@ async def post(target: Target, url: str, document: bytes) -> Answer:
 
     connection = Connection(sink)
     if (without := await connection.open(target)) is not None:
-        why = f" ({without.fault})" if without.fault else ""
-        raise DrillError(f"{url}/data takes no documents: {without.failure}{why}.")
+        raise DrillError(f"{url}/data takes no documents: {without.how}.")
     answer = await connection.exchange(target.request("POST", "/data", document, close=True))
     connection.close()
     check_answer(target, url, answer, bytes(body))

@@ -14,7 +14,7 @@ import orjson
 from demijohn.drill import access, database
 from demijohn.drill.http import Connection, Target
 from demijohn.drill.kubectl import Kubectl
-from demijohn.drill.outcomes import MARKER
+from demijohn.drill.outcomes import MARKER, in_words
 from demijohn.drill.verdict import Verdict
 from demijohn.formats.json_stream import RecordSplitter, SplitError
 from demijohn.settings import Settings
@@ -114,7 +114,7 @@ async def _get(target: Target, url: str, documents: list[dict[str, Any]], run: s
     connection.close()
     access.check_answer(target, url, answer)
     if (failure := answer.expecting(HTTPStatus.OK)) is not None:
-        return Step(what, failure.value, holds=False)
+        return Step(what, in_words(failure, answer.fault), holds=False)
     try:
         seen.extend(_ours(splitter.finish(), mark))
     except SplitError as error:

@@ -17,7 +17,7 @@ from typing import cast
 import httptools
 from urllib3.util import parse_url
 
-from demijohn.drill.outcomes import Failure
+from demijohn.drill.outcomes import Failure, in_words
 
 TIMEOUT = 10.0
 """Seconds without a byte after which a request has failed."""
@@ -88,6 +88,11 @@ class Answer:
     failure: Failure | None
     fault: str = ""
     """Of what is unreachable: why, in the system's words."""
+
+    @property
+    def how(self) -> str:
+        """How it failed, in words; nothing where it has not."""
+        return "" if self.failure is None else in_words(self.failure, self.fault)
 
     def expecting(self, status: int) -> Failure | None:
         """The failure, where any status but this one is also a failure."""

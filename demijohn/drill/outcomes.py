@@ -41,6 +41,11 @@ class Failure(StrEnum):
     """The connection ended in the middle of the answer, or the answer was not all there."""
 
 
+def in_words(kind: Failure, fault: str) -> str:
+    """How something failed: the kind, and the fault where there is one."""
+    return f"{kind} ({fault})" if fault else kind.value
+
+
 TURNED_AWAY = frozenset({Failure.DENIED, Failure.LIMITED})
 """Of a request that was answered so it is known that nothing was done."""
 
@@ -88,7 +93,7 @@ class Failed(_Model):
     @property
     def how(self) -> str:
         """The kind, and the fault where there is one."""
-        return f"{self.kind} ({self.fault})" if self.fault else self.kind.value
+        return in_words(self.kind, self.fault)
 
 
 class LaneUse(_Model):

@@ -20,7 +20,7 @@ from demijohn.documents.insert import Insertion, insertion, meant
 from demijohn.documents.listing import Listing, stream
 from demijohn.documents.read import require
 from demijohn.documents.records import Told
-from demijohn.documents.replace import as_put, check_put
+from demijohn.documents.replace import check_put, put_one
 from demijohn.edge.context import Context
 from demijohn.edge.idempotency import as_told
 from demijohn.edge.routes import GUIDE
@@ -112,7 +112,7 @@ class Express:
         if key is not None:
             once = Once(self._means, asked.store, asked.context, key, body, draft)
             return await self._insert_once(asked, once)
-        if await self._taking(asked.line.collection, draft, body) is None:
+        if not await self._is_taken(asked.line.collection, draft, body):
             return None
         return await self._insert_now(asked, insertion(asked.line.collection, draft, ObjectId))
 
@@ -133,35 +133,34 @@ class Express:
         return told
 
     async def _put(self, asked: _Asked, target: Target, body: bytes) -> Told | None:
-        if asked.store.is_held:
-            return None  # what is there has to be read first
         try:
             draft = read_draft(body, extended=False)
             check_put(target, draft)
         except Problem:
             return None  # the full path says why
-        configuration = await self._taking(target.collection, draft, body)
-        if configuration is None or configuration.require_if_match:
-            return None
-        document = draft.under(target.id)
-        submit = partial(asked.store.puts.submit, target.collection, (target.where, draft.fields))
-        is_new = await self._hot.outcome(submit, asked.connection)
-        return asked.teller.tell(as_put(target, document, is_new=is_new))
+        # By a thread of its own: it may have to wait for a transaction that has the document.
+        return await self._bridge.hop(partial(self._put_now, asked, target, draft), self._patience)
 
-    async def _taking(self, collection: str, draft: Draft, body: bytes) -> Configuration | None:
-        """The collection's configuration where it is known that it takes the document, else None.
+    def _put_now(self, asked: _Asked, target: Target, draft: Draft) -> Told | None:
+        configuration = self._configurations.of(target.collection)
+        if configuration.require_if_match:
+            return None
+        return asked.teller.tell(put_one(asked.store, target, draft, configuration.check))
+
+    async def _is_taken(self, collection: str, draft: Draft, body: bytes) -> bool:
+        """Whether it is known that the collection takes the document.
 
         A thread looks where that may take long.
         """
         known = self._known(collection)
         if known is None:
-            return None
+            return False
         fits = partial(known.fits, draft.fields)
         if known.is_quick(body):
-            return known if fits() else None
+            return fits()
         is_fit = await self._bridge.hop(fits, self._patience)
         # What was known before may by now be older than anybody goes by.
-        return known if is_fit and self._configurations.known(collection) is known else None
+        return is_fit and self._configurations.known(collection) is known
 
     def _known(self, collection: str) -> Configuration | None:
         """The collection's configuration where nobody has to be waited for."""

@@ -1,7 +1,7 @@
 """Calls that are carried out together (`store.together`), awaited on the event loop.
 
 Who awaits one holds no thread. Leaders have a few threads of their own, so that they wait for no
-request that takes long. All that one command has settled comes back to the loop in one hop.
+thread of the application's. All that one command has settled comes back to the loop in one hop.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
+
+import structlog
 
 from demijohn.front.exchange import ClientGone
 from demijohn.front.protocol import Connection
@@ -27,7 +29,7 @@ Submit = Callable[[Waiter[Outcome]], Ticket[Any, Outcome]]
 
 
 class Leaders:
-    """A few threads that lead. They are many enough for as many collections at one time."""
+    """A few threads that lead: as many calls are carried out at one time."""
 
     def __init__(self, count: int) -> None:
         """Start them."""
@@ -51,7 +53,10 @@ class Leaders:
 
     def _serve(self) -> None:
         while (lead := self._leads.get()) is not None:
-            lead()
+            try:
+                lead()
+            except Exception:  # noqa: BLE001 - a defect; without this thread others wait for ever
+                structlog.get_logger().exception("a leader failed")
             del lead  # or what it had stays in memory until the next one
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReplaceOne, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo import errors as driver
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -26,8 +26,6 @@ from demijohn.store.failures import of_each, unfit_update, untaken
 from demijohn.store.hold import EVERYTHING, Hold
 
 Raw = Collection[RawBSONDocument]
-Put: TypeAlias = tuple[bytes, bytes]
-"""A document of the `_id` alone, and the fields that it is to have."""
 
 
 class Stored(RawBSONDocument):
@@ -46,10 +44,14 @@ _OTHER_INDEX = frozenset({85, 86})
 """IndexOptionsConflict, IndexKeySpecsConflict."""
 
 
+Note = Callable[[Exception, Problem], None]
+"""Counts and logs a problem that a command has met for a part of what it was to do."""
+
+
 class Bounded(Protocol):
     """Bounds, times, counts and translates one operation (`Store`)."""
 
-    def __call__(self, kind: str, *, writes: bool) -> AbstractContextManager[None]:
+    def __call__(self, kind: str, *, writes: bool) -> AbstractContextManager[Note]:
         """Enter around a command; `writes` where its failure may leave a write behind."""
         ...
 
@@ -170,13 +172,16 @@ class Commands:
     def _insert_many(self, collection: str, documents: Sequence[bytes]) -> dict[int, Problem]:
         if not documents:
             return {}
-        with self._bounded("insertMany", writes=self._writes), told(untaken):
+        with self._bounded("insertMany", writes=self._writes) as note, told(untaken):
             try:
                 self._collection(collection).insert_many(
                     [Stored(each) for each in documents], ordered=False, session=self.session
                 )
             except driver.BulkWriteError as error:
-                return of_each(error, len(documents), writes=self._writes)
+                found = of_each(error, len(documents), writes=self._writes)
+                for problem in {type(each): each for each in found.values()}.values():
+                    note(error, problem)
+                return found
         return {}
 
     def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
@@ -203,29 +208,6 @@ class Commands:
                 RawBSONDocument(where), Stored(fields), upsert=True, session=self.session
             )
         return done.matched_count == 0
-
-    def put_many(self, collection: str, puts: Sequence[Put]) -> list[bool | Problem]:
-        """The same of many, each tried by itself: whether it was inserted, or why it failed.
-
-        Those of one id are carried out in their order. Raises, for all of them, what `insert_many`
-        raises.
-        """
-        assert not self.is_held(collection)
-        asked: list[ReplaceOne[RawBSONDocument]] = [
-            ReplaceOne(RawBSONDocument(where), Stored(fields), upsert=True)
-            for where, fields in puts
-        ]
-        failed: Mapping[int, Problem] = {}
-        with self._bounded("putMany", writes=self._writes), told(untaken):
-            try:
-                made = self._collection(collection).bulk_write(
-                    asked, ordered=False, session=self.session
-                )
-                inserted = set(made.upserted_ids or ())
-            except driver.BulkWriteError as error:
-                failed = of_each(error, len(puts), writes=self._writes)
-                inserted = {each["index"] for each in (error.details or {}).get("upserted", ())}
-        return [failed.get(at, at in inserted) for at in range(len(puts))]
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
         """Replace the document. Raises WriteConflict for none, and what `insert` raises."""

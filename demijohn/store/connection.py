@@ -52,6 +52,8 @@ def open_client(uri: str, settings: Settings, pool: Pool, connections: int) -> C
                 heartbeatFrequencyMS=HEARTBEAT_MS,
                 event_listeners=[pool],
                 timeoutMS=None,  # whatever the URI says: see Store
+                # Of an answer to a write that was carried out: it may speak of any date.
+                datetime_conversion="DATETIME_AUTO",
             )
     except (driver.InvalidURI, driver.ConfigurationError, ValueError, TypeError, UserWarning):
         # The driver's words may quote the part of the URI that holds the password.

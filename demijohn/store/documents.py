@@ -16,16 +16,14 @@ from pymongo.read_preferences import ReadPreference
 
 from demijohn.errors import DatabaseUnavailable, Problem
 from demijohn.settings import Settings
-from demijohn.store import connection
+from demijohn.store import connection, failures
 from demijohn.store.bulk import Bulk, Transact
 from demijohn.store.catalog import Catalog
 from demijohn.store.changes import Changes
-from demijohn.store.commands import Commands, Raw
-from demijohn.store.failures import translated
+from demijohn.store.commands import Commands, Note, Raw
 from demijohn.store.finds import Finds
 from demijohn.store.hold import Hold, RowFilter
 from demijohn.store.inserts import Inserts
-from demijohn.store.puts import Puts
 from demijohn.store.reading import Reading
 from demijohn.store.status import Status
 from demijohn.store.transaction import Transactions, Work
@@ -69,8 +67,6 @@ class Store:
         patience = settings.queue_timeout
         self.inserts = Inserts(self.single, patience, metrics.insert_batch.observe)
         """Inserts, in one command with others that come at the same time."""
-        self.puts = Puts(self.single, patience)
-        """Documents that replace others or are inserted, likewise."""
         self.finds = Finds(self.single, patience)
         """Reads by id, in one command with others that come at the same time."""
         self._gather()
@@ -108,7 +104,6 @@ class Store:
             held.is_held = True
             held.single = self.single.held_to(hold)
             held.inserts = self.inserts.held_to(hold)
-            held.puts = Puts(held.single, self._settings.queue_timeout)
             held.finds = self.finds.held_to(hold)
             held.reading = self.reading.held_to(hold)
             held.bulk = self.bulk.held_to(hold)
@@ -208,23 +203,30 @@ class Store:
         return self._collection(name).with_options(read_preference=self._client.read_preference)
 
     @contextmanager
-    def _operation(self, kind: str, *, writes: bool) -> Iterator[None]:
+    def _operation(self, kind: str, *, writes: bool) -> Iterator[Note]:
         """Bound, time and count one operation, and fail at once while the database is lost."""
         began = time.perf_counter()
         try:
             if kind != "ping" and self.status.is_lost():
                 raise DatabaseUnavailable("The database cannot be reached.")
             handed_out = self._pool.handed_out
-            with translated(
+            with failures.translated(
                 kind, writes=writes, is_sent=lambda: self._pool.handed_out > handed_out
             ):
-                yield
+                yield partial(self._note, kind)
             self.status.answered()
         except Problem as problem:
-            self._metrics.database_errors.labels(kind, problem.code).inc()
+            self._count(kind, problem)
             raise
         finally:
             self._metrics.database_seconds.labels(kind).observe(time.perf_counter() - began)
+
+    def _note(self, kind: str, error: Exception, problem: Problem) -> None:
+        failures.log(kind, error, problem)
+        self._count(kind, problem)
+
+    def _count(self, kind: str, problem: Problem) -> None:
+        self._metrics.database_errors.labels(kind, problem.code).inc()
 
     def _log_kind(self) -> None:
         kind = self._client.topology_description.topology_type_name

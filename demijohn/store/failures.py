@@ -132,11 +132,11 @@ def translated(
         yield
     except (driver.PyMongoError, driver.DocumentTooLarge) as error:
         problem = translate(error, writes=writes and is_sent())
-        _log(operation, error, problem)
+        log(operation, error, problem)
         raise problem from error
     except InvalidBSON as error:
         problem = InternalError("A stored document cannot be decoded.")
-        _log(operation, error, problem)
+        log(operation, error, problem)
         raise problem from error
 
 
@@ -363,7 +363,8 @@ def _index_name(message: str) -> str:
     return rest.partition(" dup key:")[0] or "_id_"
 
 
-def _log(operation: str, error: Exception, problem: Problem) -> None:
+def log(operation: str, error: Exception, problem: Problem) -> None:
+    """Tell the operator of a problem that is not the client's doing."""
     if not problem.is_failure:
         return
     structlog.get_logger().warning(

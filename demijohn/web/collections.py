@@ -109,7 +109,7 @@ def drop(services: Services, collection: str) -> Response:
     check_bare(collection)
     refuse_key(_NO_KEY)
     is_there = services.store.catalog.exists(collection)
-    if not is_there and collection not in services.configurations.versions():
+    if not is_there and not services.configurations.has(collection):
         raise NotFound("There is no collection of that name.")
     # In this order: documents are never left without the configuration that they are under.
     services.store.catalog.drop(collection)

@@ -262,6 +262,36 @@ def test_what_was_not_sent_was_not_done(database: Database, things: Things) -> N
     assert [bson.decode(each)["_id"] for each in lying_in(things)] == ["there"]
 
 
+def test_what_an_operator_hears_of_a_command(
+    behind: Bench, breaker: Breaker, things: Things, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and one count for each kind of problem, however many rode; a refusal is no line."""
+    breaker.arm("insert", "unconfirmed")
+    behind.ride(*([{"_id": number % 3}] for number in range(6)))
+    breaker.disarm()
+    assert len(lying_in(things)) == 3
+    said = [line for line in capsys.readouterr().out.splitlines() if "operation failed" in line]
+    assert len(said) == 1
+    assert "outcome-unknown" in said[0]
+    assert "insertMany" in said[0]
+    for code in ("outcome-unknown", "duplicate-key"):
+        labels = {"operation": "insertMany", "code": code}
+        registry = behind.store._metrics.registry
+        assert registry.get_sample_value("demijohn_database_errors_total", labels) == 1
+
+
+def test_an_answer_that_python_has_no_date_for(
+    behind: Bench, breaker: Breaker, things: Things
+) -> None:
+    """A write is acknowledged that is, whatever else the database says of it."""
+    breaker.arm("update", "dated")
+    is_new = behind.store.single.put(THINGS, bson.encode({"_id": 1}), bson.encode({"n": 1}))
+    breaker.disarm()
+    assert breaker.broken == 1
+    assert is_new in (True, False)
+    assert len(lying_in(things)) == 1
+
+
 def test_reads_that_ride_together(store: Store, things: Things) -> None:
     """Each gets the bytes of the id that it asked for; None is where there is none for certain.
 

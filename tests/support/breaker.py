@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from typing import Literal
 
+from bson.datetime_ms import DatetimeMS
+
 from tests.support.recorder import Recorder, pump
 from tests.support.standin import wire
 
-Moment = Literal["before", "after", "unconfirmed"]
+Moment = Literal["before", "after", "unconfirmed", "dated"]
 NOT_IN_TIME = {
     "code": 64,
     "codeName": "WriteConcernTimeout",
@@ -16,6 +18,8 @@ NOT_IN_TIME = {
     "errInfo": {"wtimeout": True},
 }
 """What `mongod` adds to the answer to a write that no majority has confirmed in time."""
+UPSERTED = [{"index": 0, "_id": DatetimeMS(10**15)}]
+"""An id of which the answer to a `PUT` speaks; Python has no date for it."""
 BY_ITSELF, FIRST = b"\0_collections\0", 64
 """What the service asks for now and then, whoever is there; where its name stands in a command."""
 
@@ -25,7 +29,8 @@ class Breaker(Recorder):
 
     `before`: the command never reaches the database. `after`: it is carried out, and its answer
     is lost. `unconfirmed`: it is carried out, and the answer says that no majority has
-    confirmed it in time; of a command that is sent again, each answer does.
+    confirmed it in time; of a command that is sent again, each answer does. `dated`: likewise, and
+    the answer has the id of what was upserted, a date that only MongoDB knows.
     """
 
     def __init__(self, target: int) -> None:
@@ -56,8 +61,8 @@ class Breaker(Recorder):
                 return
             _, moment = self._armed
             self.broken += 1
-            if moment == "unconfirmed":
-                connection.unconfirmed.add(wire.request_id_of(data))
+            if moment in CHANGES:
+                connection.changes[wire.request_id_of(data)] = CHANGES[moment]
                 return
             self._armed = None
             connection.is_deaf = True
@@ -76,10 +81,10 @@ class _Connection:
     def __init__(self, client: socket.socket) -> None:
         self._client = client
         self.is_deaf = False
-        self.unconfirmed: set[int] = set()
+        self.changes: dict[int, wire.Change] = {}
 
     def pick(self, data: bytes) -> wire.Change | None:
-        return _unconfirm if wire.response_to_of(data) in self.unconfirmed else None
+        return self.changes.get(wire.response_to_of(data))
 
     def answer(self, data: bytes) -> None:
         if self.is_deaf:
@@ -87,5 +92,11 @@ class _Connection:
         self._client.sendall(data)
 
 
-def _unconfirm(raw: bytes) -> bytes:
-    return wire.with_body(raw, lambda body: {**body, "writeConcernError": NOT_IN_TIME})
+def _adds(more: dict[str, object]) -> wire.Change:
+    return lambda raw: wire.with_body(raw, lambda body: {**body, **more})
+
+
+CHANGES: dict[str, wire.Change] = {
+    "unconfirmed": _adds({"writeConcernError": NOT_IN_TIME}),
+    "dated": _adds({"upserted": UPSERTED}),
+}

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from demijohn.documents.collections import Configuration
+from demijohn.documents.change import Target
+from demijohn.documents.records import Told
+from demijohn.documents.replace import put_one
 from demijohn.formats.spelling import Draft
 from demijohn.front import express, plain
 from demijohn.store.documents import Store
@@ -61,27 +62,22 @@ def _put_in(name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(express, name, value)
 
 
-def _put_in_taking(demands: Callable[[Configuration], Configuration]) -> None:
-    """A build that takes documents by what is made of a collection's configuration."""
-    right = express.Express._taking
-
-    async def taking(
-        path: express.Express, collection: str, draft: Draft, body: bytes
-    ) -> Configuration | None:
-        known = path._configurations.known(collection)
-        if known is None or demands(known) == known:
-            return await right(path, collection, draft, body)
-        return demands(known)
-
-    setattr(express.Express, "_taking", taking)  # noqa: B010 - its self has another name
+async def _takes_always(*_: object) -> bool:
+    return True
 
 
 def _put_in_no_schema() -> None:
-    _put_in_taking(partial(replace, schema=None))
+    setattr(express.Express, "_is_taken", _takes_always)  # noqa: B010 - to mypy it is no such method
+
+
+def _put_now(path: express.Express, asked: Any, target: Target, draft: Draft) -> Told:
+    check = path._configurations.of(target.collection).check
+    told: Told = asked.teller.tell(put_one(asked.store, target, draft, check))
+    return told
 
 
 def _put_in_no_demand() -> None:
-    _put_in_taking(partial(replace, require_if_match=False))
+    setattr(express.Express, "_put_now", _put_now)  # noqa: B010 - likewise
 
 
 def _put_in_one_queue(name: str) -> Callable[[], None]:

@@ -19,6 +19,7 @@ from demijohn.front.exchange import ClientGone
 from demijohn.front.hot import Hot, Leaders
 from demijohn.front.protocol import Connection
 from demijohn.store.together import Bounds, Together
+from tests.support.processes import LONG
 
 PATIENCE = 0.3
 
@@ -70,6 +71,20 @@ def leaders() -> Iterator[Leaders]:
         yield made
     finally:
         assert made.close(10)
+
+
+def test_a_leader_outlives_a_defect() -> None:
+    """What it was to do has failed; whoever comes after it is led all the same."""
+    leaders, led = Leaders(1), threading.Event()
+
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    leaders.post(fail)
+    leaders.post(led.set)
+
+    assert led.wait(LONG)
+    assert leaders.close(LONG)
 
 
 def test_each_gives_up_in_its_own_time_and_only_before_its_turn() -> None:
