@@ -24,14 +24,14 @@ def put_one(store: Store, target: Target, draft: Draft, check: Check) -> Changed
     """Replace the document, or create it; in one command where that tells enough.
 
     `before` of the result is what was there only where it had to be read; else a document of the
-    `_id` alone. Raises InvalidDocument, TooLarge, DuplicateKey, DatabaseUnavailable,
+    `_id` alone. Raises InvalidDocument, TooLarge, DuplicateKey, Overloaded, DatabaseUnavailable,
     OutcomeUnknown, and where it had to be read WriteConflict and DeadlineExceeded.
     """
     if store.is_held or target.id.kind not in _ONE_SPELLING:
         return change(store, replaced(target, draft, Condition(), Spelling.PLAIN, check))
     document = draft.under(target.id)
     check(document)
-    is_new = store.single.put(target.collection, target.where, draft.fields)
+    is_new = store.puts.put(target.collection, (target.where, draft.fields))
     return Changed(None if is_new else target.where, document)
 
 

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from demijohn.auth.caller import Caller
 from demijohn.documents.change import Changed, Target
 from demijohn.documents.collections import Configuration
 from demijohn.documents.insert import Insertion, insertion, meant
 from demijohn.documents.listing import Listing, stream
 from demijohn.documents.read import require
 from demijohn.documents.records import Told
-from demijohn.documents.replace import check_put, put_one
+from demijohn.documents.replace import check_put
 from demijohn.edge.context import Context
 from demijohn.edge.idempotency import as_told
 from demijohn.edge.routes import GUIDE
@@ -36,6 +35,7 @@ from demijohn.front.once import Once
 from demijohn.front.parts import Means, Parts
 from demijohn.front.plain import LARGEST, Line, line_of
 from demijohn.front.protocol import CONNECTION, Connection
+from demijohn.front.putting import Putting
 from demijohn.query.filters import all_of
 from demijohn.store.documents import Store
 from demijohn.store.finds import Unread
@@ -71,7 +71,7 @@ class Express:
     async def answer(self, scope: dict[str, Any], body: bytes, context: Context) -> Answer | None:
         """The answer; None where the full path has to give it. Raises ClientGone."""
         line = line_of(scope, body)
-        if line is None or not _is_let(line, context.caller):
+        if line is None or not line.is_for(context.caller):
             return None
         rows = context.caller.rows
         store = self._store if rows is None else self._store.held_to(rows)
@@ -112,7 +112,7 @@ class Express:
         if key is not None:
             once = Once(self._means, asked.store, asked.context, key, body, draft)
             return await self._insert_once(asked, once)
-        if not await self._is_taken(asked.line.collection, draft, body):
+        if await self._taking(asked.line.collection, draft, body) is None:
             return None
         return await self._insert_now(asked, insertion(asked.line.collection, draft, ObjectId))
 
@@ -138,29 +138,31 @@ class Express:
             check_put(target, draft)
         except Problem:
             return None  # the full path says why
-        # By a thread of its own: it may have to wait for a transaction that has the document.
-        return await self._bridge.hop(partial(self._put_now, asked, target, draft), self._patience)
-
-    def _put_now(self, asked: _Asked, target: Target, draft: Draft) -> Told | None:
-        configuration = self._configurations.of(target.collection)
-        if configuration.require_if_match:
+        putting = Putting(self._means, asked.store, asked.teller, target, draft)
+        if asked.store.is_held:  # what is there has to be read first
+            return await self._bridge.hop(putting.put, self._patience)
+        known = await self._taking(target.collection, draft, body)
+        if known is None or known.require_if_match:
             return None
-        return asked.teller.tell(put_one(asked.store, target, draft, configuration.check))
+        is_new = await self._transactions.outcome(putting.submit, asked.connection)
+        if is_new is None:
+            return await self._bridge.hop(putting.put, self._patience)
+        return putting.tell(is_new=is_new)
 
-    async def _is_taken(self, collection: str, draft: Draft, body: bytes) -> bool:
-        """Whether it is known that the collection takes the document.
+    async def _taking(self, collection: str, draft: Draft, body: bytes) -> Configuration | None:
+        """The collection's configuration where it is known that it takes the document, else None.
 
         A thread looks where that may take long.
         """
         known = self._known(collection)
         if known is None:
-            return False
+            return None
         fits = partial(known.fits, draft.fields)
         if known.is_quick(body):
-            return fits()
+            return known if fits() else None
         is_fit = await self._bridge.hop(fits, self._patience)
         # What was known before may by now be older than anybody goes by.
-        return is_fit and self._configurations.known(collection) is known
+        return known if is_fit and self._configurations.known(collection) is known else None
 
     def _known(self, collection: str) -> Configuration | None:
         """The collection's configuration where nobody has to be waited for."""
@@ -183,14 +185,6 @@ class Express:
         document = require(found)
         read = partial(asked.teller.read, document)
         return read() if len(document) <= LARGEST else await self._bridge.hop(read)
-
-
-def _is_let(line: Line, caller: Caller) -> bool:
-    """Whether the caller may; the full path says why not.
-
-    It also watches over what lasts longer than a key may.
-    """
-    return caller.may(line.level, line.collection) and not (line.is_list and caller.id)
 
 
 def _whole(line: Line, told: Told) -> Answer:

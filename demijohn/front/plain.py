@@ -9,7 +9,7 @@ import re
 from collections.abc import Container
 from typing import Any, NamedTuple
 
-from demijohn.auth.caller import Level
+from demijohn.auth.caller import Caller, Level
 from demijohn.edge.idempotency import key_in
 from demijohn.edge.routes import DOCUMENT, DOCUMENTS, GUIDE
 from demijohn.edge.tellers import DATA
@@ -65,10 +65,13 @@ class Line(NamedTuple):
         """Whether it asks for all that there is."""
         return self.method == "GET" and self.id is None
 
-    @property
-    def level(self) -> Level:
-        """What its caller has to be let do in the collection."""
-        return Level.READ if self.method == "GET" else Level.WRITE
+    def is_for(self, caller: Caller) -> bool:
+        """Whether the caller may; the full path says why not.
+
+        It also watches over what lasts longer than a key may.
+        """
+        level = Level.READ if self.method == "GET" else Level.WRITE
+        return caller.may(level, self.collection) and not (self.is_list and caller.id)
 
 
 def line_of(scope: dict[str, Any], body: bytes) -> Line | None:

@@ -69,7 +69,8 @@ async def _run(
     bridge = Bridge(parts.application, threads)
     management_port = None if management is None else management.getsockname()[1]
     parts.entrance.hold_records(loop.call_soon)
-    # A transaction may have to be tried again and again; single commands do not wait for that.
+    # A transaction may have to be tried again and again, and a replacement may have to wait for
+    # one; inserts and reads do not wait for that.
     leaders = (Leaders(LEADERS), Leaders(LEADERS))
     express = _express(parts, bridge, leaders, shedding)
     shell = Shell(parts, bridge, express, management_port, shedding)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import structlog
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReturnDocument
+from pymongo import ReplaceOne, ReturnDocument
 from pymongo import errors as driver
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -26,6 +26,8 @@ from demijohn.store.failures import of_each, unfit_update, untaken
 from demijohn.store.hold import EVERYTHING, Hold
 
 Raw = Collection[RawBSONDocument]
+Put: TypeAlias = tuple[bytes, bytes]
+"""A document of the `_id` alone, and the fields that it is to have."""
 
 
 class Stored(RawBSONDocument):
@@ -178,11 +180,15 @@ class Commands:
                     [Stored(each) for each in documents], ordered=False, session=self.session
                 )
             except driver.BulkWriteError as error:
-                found = of_each(error, len(documents), writes=self._writes)
-                for problem in {type(each): each for each in found.values()}.values():
-                    note(error, problem)
-                return found
+                return self._failed(error, len(documents), note)
         return {}
+
+    def _failed(self, error: driver.BulkWriteError, count: int, note: Note) -> dict[int, Problem]:
+        """The problem of each that failed; each kind is noted once."""
+        found = of_each(error, count, writes=self._writes)
+        for problem in {type(each): each for each in found.values()}.values():
+            note(error, problem)
+        return found
 
     def present(self, collection: str, ids: Sequence[Value]) -> set[Value]:
         """Those of the ids, as they are stored, of which there are documents, whoever's they are.
@@ -208,6 +214,29 @@ class Commands:
                 RawBSONDocument(where), Stored(fields), upsert=True, session=self.session
             )
         return done.matched_count == 0
+
+    def put_many(self, collection: str, puts: Sequence[Put]) -> list[bool | Problem]:
+        """The same of many, each tried by itself: whether it was inserted, or why it failed.
+
+        Those of one id are carried out in their order. Raises, for all of them, what `insert_many`
+        raises, and TooLarge where the driver takes none for one of them.
+        """
+        assert not self.is_held(collection)
+        asked: list[ReplaceOne[RawBSONDocument]] = [
+            ReplaceOne(RawBSONDocument(where), Stored(fields), upsert=True)
+            for where, fields in puts
+        ]
+        failed: Mapping[int, Problem] = {}
+        with self._bounded("putMany", writes=self._writes) as note, told(untaken):
+            try:
+                made = self._collection(collection).bulk_write(
+                    asked, ordered=False, session=self.session
+                )
+                inserted = set(made.upserted_ids or ())
+            except driver.BulkWriteError as error:
+                failed = self._failed(error, len(puts), note)
+                inserted = {each["index"] for each in (error.details or {}).get("upserted", ())}
+        return [failed.get(at, at in inserted) for at in range(len(puts))]
 
     def replace(self, collection: str, where: bytes, document: bytes) -> None:
         """Replace the document. Raises WriteConflict for none, and what `insert` raises."""

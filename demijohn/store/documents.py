@@ -24,6 +24,7 @@ from demijohn.store.commands import Commands, Note, Raw
 from demijohn.store.finds import Finds
 from demijohn.store.hold import Hold, RowFilter
 from demijohn.store.inserts import Inserts
+from demijohn.store.puts import Puts
 from demijohn.store.reading import Reading
 from demijohn.store.status import Status
 from demijohn.store.transaction import Transactions, Work
@@ -67,6 +68,8 @@ class Store:
         patience = settings.queue_timeout
         self.inserts = Inserts(self.single, patience, metrics.insert_batch.observe)
         """Inserts, in one command with others that come at the same time."""
+        self.puts = Puts(self.single, patience)
+        """Documents that replace others or are inserted, likewise."""
         self.finds = Finds(self.single, patience)
         """Reads by id, in one command with others that come at the same time."""
         self._gather()
@@ -104,6 +107,8 @@ class Store:
             held.is_held = True
             held.single = self.single.held_to(hold)
             held.inserts = self.inserts.held_to(hold)
+            # Not to be used: what is there has to be read first. Who does so is told by it.
+            held.puts = Puts(held.single, self._settings.queue_timeout)
             held.finds = self.finds.held_to(hold)
             held.reading = self.reading.held_to(hold)
             held.bulk = self.bulk.held_to(hold)

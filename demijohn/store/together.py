@@ -118,9 +118,8 @@ class Together(Generic[Item, Outcome]):
         self._lock = threading.Lock()
         self._queue: deque[Ticket[Item, Outcome]] = deque()
         self._waiting_bytes = 0
-        self._leaders = 0
-        self._began = 0.0
-        """When somebody was last told to lead."""
+        self._began: dict[Ticket[Item, Outcome], float] = {}
+        """When each who leads was told to, the last one last."""
 
     @property
     def waiting(self) -> int:
@@ -165,10 +164,11 @@ class Together(Generic[Item, Outcome]):
 
     def _may_lead(self) -> bool:
         """One call at a time has the most in it; but what makes one slow need not slow down all."""
-        if self._leaders == 0:
+        if not self._began:
             return True
-        is_slow = time.monotonic() - self._began > self._bounds.slow
-        return is_slow and self._leaders < self._bounds.most_calls
+        last = next(reversed(self._began.values()))
+        is_slow = time.monotonic() - last > self._bounds.slow
+        return is_slow and len(self._began) < self._bounds.most_calls
 
     def _has_room(self, size: int) -> bool:
         bounds = self._bounds
@@ -185,7 +185,7 @@ class Together(Generic[Item, Outcome]):
         if not batch:
             return  # who was to lead was withdrawn, and nobody else waits
         outcomes = self._outcomes(batch)
-        heir = self._hand_on()
+        heir = self._hand_on(first)
         if heir is not None:
             self._let_lead(heir)
         for ticket, outcome in zip(batch, outcomes, strict=True):
@@ -205,13 +205,13 @@ class Together(Generic[Item, Outcome]):
                 size += ticket.size
                 batch.append(ticket)
             if not batch:
-                self._leaders -= 1
+                del self._began[first]
         return batch
 
-    def _hand_on(self) -> Ticket[Item, Outcome] | None:
+    def _hand_on(self, first: Ticket[Item, Outcome]) -> Ticket[Item, Outcome] | None:
         """Who is to lead next, the oldest; None where nobody waits, and the lead is free."""
         with self._lock:
-            self._leaders -= 1
+            del self._began[first]
             return self._next_leader()
 
     def _next_leader(
@@ -221,8 +221,7 @@ class Together(Generic[Item, Outcome]):
         leader = self._pop() if self._queue else otherwise
         if leader is not None:
             leader.is_taken = leader.is_leading = True
-            self._leaders += 1
-            self._began = time.monotonic()
+            self._began[leader] = time.monotonic()
         return leader
 
     def _pop(self) -> Ticket[Item, Outcome]:

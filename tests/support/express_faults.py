@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from demijohn.documents.change import Target
-from demijohn.documents.records import Told
-from demijohn.documents.replace import put_one
-from demijohn.formats.spelling import Draft
+from demijohn.documents.collections import Configuration
 from demijohn.front import express, plain
 from demijohn.store.documents import Store
 from demijohn.store.hold import RowFilter
@@ -62,22 +59,26 @@ def _put_in(name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(express, name, value)
 
 
-async def _takes_always(*_: object) -> bool:
-    return True
+def _put_in_taking(**passed_over: Any) -> None:
+    """A build that takes documents as if collections were configured otherwise."""
+    right = express.Express._taking
+
+    async def taking(path: express.Express, name: str, *more: Any) -> Configuration | None:
+        known = path._configurations.known(name)
+        found: Configuration | None = await right(path, name, *more)
+        if known is None or (seen := replace(known, **passed_over)) == known:
+            return found
+        return seen
+
+    setattr(express.Express, "_taking", taking)  # noqa: B010 - its self has another name
 
 
 def _put_in_no_schema() -> None:
-    setattr(express.Express, "_is_taken", _takes_always)  # noqa: B010 - to mypy it is no such method
-
-
-def _put_now(path: express.Express, asked: Any, target: Target, draft: Draft) -> Told:
-    check = path._configurations.of(target.collection).check
-    told: Told = asked.teller.tell(put_one(asked.store, target, draft, check))
-    return told
+    _put_in_taking(schema=None)
 
 
 def _put_in_no_demand() -> None:
-    setattr(express.Express, "_put_now", _put_now)  # noqa: B010 - likewise
+    _put_in_taking(require_if_match=False)
 
 
 def _put_in_one_queue(name: str) -> Callable[[], None]:

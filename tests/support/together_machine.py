@@ -103,8 +103,8 @@ class Machine(RuleBasedStateMachine):
             self._carry_out, lambda piece: piece.size, bounds
         )
         self.count = 0
-        self.leaders = 0
-        self.is_late = False
+        self.led: dict[Piece, bool] = {}
+        """Those who lead, the last one last, and whether what they do counts as slow."""
         self.queued: list[Asked] = []
         self.taken: list[Asked] = []
         self.offers: list[tuple[Asked, Lead]] = []
@@ -144,12 +144,13 @@ class Machine(RuleBasedStateMachine):
             self._wait(lambda: self._is_in_vain(asked), "never refused")
         self._check()
 
-    @precondition(lambda self: self.bounds.slow == LATE and self.leaders)
+    @precondition(lambda self: self.bounds.slow == LATE and self.led)
     @rule()
     def pass_time(self) -> None:
         """Have what is under way count as slow."""
-        self.together._began -= 10 * LATE
-        self.is_late = True
+        began = self.together._began
+        began.update({each: at - 10 * LATE for each, at in began.items()})
+        self.led = dict.fromkeys(self.led, True)
 
     @precondition(lambda self: any(each.ticket for each in self.queued + self.taken))
     @rule(data=st.data())
@@ -199,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         if not self.is_over:
             self.referee.close()
             self._check()
-            self._require(not self.queued and not self.leaders, "never")
+            self._require(not self.queued and not self.led, "never")
         self._abandon()
 
     # What is due
@@ -218,8 +219,10 @@ class Machine(RuleBasedStateMachine):
 
     def _is_due(self) -> bool:
         """Whether whoever comes finds that somebody is to lead."""
-        is_slow = self.is_late or self.bounds.slow == 0
-        return self.leaders == 0 or (is_slow and self.leaders < self.bounds.most_calls)
+        if not self.led:
+            return True
+        is_slow = next(reversed(self.led.values())) or self.bounds.slow == 0
+        return is_slow and len(self.led) < self.bounds.most_calls
 
     def _enqueue(self, asked: Asked, offered: int) -> None:
         """An item is queued: the oldest leads, if it is time that somebody does."""
@@ -231,14 +234,13 @@ class Machine(RuleBasedStateMachine):
         """The oldest leads, if it is time; whether it was."""
         if not (self._is_due() and self.queued):
             return False
-        self.leaders += 1
         self._begin(self._oldest(), offered)
         return True
 
     def _oldest(self) -> Asked:
         """Who is given the lead next."""
-        self.is_late = False
         self.taken.append(self.queued.pop(0))
+        self.led[self.taken[-1].piece] = False
         return self.taken[-1]
 
     def _begin(self, leader: Asked, offered: int) -> None:
@@ -273,6 +275,7 @@ class Machine(RuleBasedStateMachine):
 
     def _end(self, call: Call, how: str) -> None:
         self.calls.remove(call)
+        del self.led[call.pieces[0]]
         gone = [each for each in self.taken if each.piece in call.pieces]
         self.taken = [each for each in self.taken if each not in gone]
         heir = self._oldest() if self.queued else None
@@ -281,9 +284,7 @@ class Machine(RuleBasedStateMachine):
         for thread in (call.leader, *(each.thread for each in gone)):
             self._join(thread)
         self._check()
-        if heir is None:
-            self.leaders -= 1
-        else:
+        if heir is not None:
             self._begin(heir, offered)
 
     # What the queue and its threads meet

@@ -36,7 +36,7 @@ class Early(Together[Any, Any]):
             ticket.waiter.settle(self.good(ticket.item))
         time.sleep(PAUSE)
         self._outcomes(batch)
-        heir = self._hand_on()
+        heir = self._hand_on(first)
         if heir is not None:
             self._let_lead(heir)
 
@@ -80,11 +80,11 @@ class Hasty(Together[Any, Any]):
     """Takes a call for slow because one before it was."""
 
     def _next_leader(self, otherwise: Waiting | None = None) -> Waiting | None:
-        began = self._began
-        try:
-            return super()._next_leader(otherwise)
-        finally:
-            self._began = began
+        last = next(reversed(self._began.values()), None)
+        leader = super()._next_leader(otherwise)
+        if leader is not None and last is not None:
+            self._began[leader] = last
+        return leader
 
 
 class Greedy(Together[Any, Any]):
