@@ -14,6 +14,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from tests.support.api import Api
+from tests.support.breaker import Breaker
 from tests.support.database import Database, Documents, emptied
 from tests.support.keys import Caller, keys_of_every_kind
 from tests.support.keys import settings as keyed_settings
@@ -155,6 +156,13 @@ def raw_client(database: Database) -> Iterator[pymongo.MongoClient[RawBSONDocume
     client: pymongo.MongoClient[RawBSONDocument]
     with pymongo.MongoClient(database.uri, document_class=RawBSONDocument) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def breaker(database: Database) -> Iterator[Breaker]:
+    """A proxy before the database."""
+    with Breaker(database.port) as breaker:
+        yield breaker
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,17 +24,15 @@ from demijohn.errors import (
     TooLarge,
 )
 from demijohn.formats.bson_values import from_python
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.store.finds import Finds, Unread
 from demijohn.store.inserts import Inserts, Item, Problems
 from demijohn.store.together import Together
-from demijohn.telemetry.metrics import Metrics
 from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import wait_until
-from tests.support.stores import own_store
+from tests.support.stores import own_store, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import Ride, patiently, ride
 
@@ -79,21 +77,10 @@ def bench(store: Store) -> Bench:
     return Bench(store)
 
 
-@pytest.fixture(scope="module")
-def breaker(database: Database) -> Iterator[Breaker]:
-    """A proxy before the database."""
-    with Breaker(database.port) as breaker:
-        yield breaker
-
-
 @pytest.fixture
 def behind(breaker: Breaker, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Inserts behind the breaker; the driver sends no write twice unless the test says so."""
-    retries = getattr(request, "param", "false")
-    uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true&retryWrites={retries}"
-    chosen = Settings(mongodb_uri=uri, database=DATABASE)
-    with closing(Store(uri, chosen, Metrics())) as store:
-        store.ping()
+    with store_behind(breaker.port, DATABASE, getattr(request, "param", "false")) as store:
         yield Bench(store)
 
 
@@ -249,13 +236,11 @@ def test_the_driver_sends_a_command_again(
 
 def test_what_was_not_sent_was_not_done(database: Database, things: Things) -> None:
     """The database is lost while they wait: database-unavailable, which says so, to each."""
-    with Breaker(database.port) as breaker:
-        uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true"
-        store = Store(uri, Settings(mongodb_uri=uri, database=DATABASE), Metrics())
-        store.ping()
-        bench = Bench(store)
-        assert bench.ride([{"_id": "there"}]) == [{}]
-    with closing(store):
+    with ExitStack() as stack:
+        with Breaker(database.port) as breaker:
+            store = stack.enter_context(store_behind(breaker.port, DATABASE))
+            bench = Bench(store)
+            assert bench.ride([{"_id": "there"}]) == [{}]
         wait_until(store.status.is_lost, "the loss is seen")
         outcomes = bench.ride(*([{"_id": number}] for number in range(6)))
     assert list(map(kinds, outcomes)) == [{0: DatabaseUnavailable}] * 6

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 
 import bson
 import pytest
@@ -18,13 +17,11 @@ from demijohn.documents.keyed_inserts import Item, KeyedInserts
 from demijohn.documents.records import Told, make_key
 from demijohn.errors import InvalidDocument, OutcomeUnknown, Problem
 from demijohn.formats.spelling import read_draft
-from demijohn.settings import Settings
 from demijohn.store.documents import Store
-from demijohn.telemetry.metrics import Metrics
 from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker
 from tests.support.database import Database
-from tests.support.stores import own_store
+from tests.support.stores import own_store, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
 
@@ -126,22 +123,18 @@ def test_threads_at_one_time(inserts: KeyedInserts, things: Things) -> None:
     assert lying_in(things) == sorted(each.document for each in items)
 
 
-def test_a_commit_whose_answer_is_lost(database: Database, things: Things) -> None:
+def test_a_commit_whose_answer_is_lost(breaker: Breaker, things: Things) -> None:
     """Nobody can tell whether it was committed: outcome-unknown to each, and retries find out."""
-    with Breaker(database.port) as breaker:
-        uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true&retryWrites=false"
-        settings = Settings(mongodb_uri=uri, database=DATABASE)
-        with closing(Store(uri, settings, Metrics())) as store:
-            store.ping()
-            inserts = KeyedInserts(store, 30)
-            items = [item(b'{"n":%d}' % number) for number in range(5)]
-            breaker.arm("commitTransaction", "unconfirmed")
-            told = ride_all(inserts, items)
-            breaker.disarm()
-            assert breaker.broken
-            assert all(isinstance(each, OutcomeUnknown) for each in told)
-            assert len({id(each) for each in told}) == 5
-            retried = [inserts.insert(each.keyed, each.insertion) for each in items]
+    with store_behind(breaker.port, DATABASE, "false") as store:
+        inserts = KeyedInserts(store, 30)
+        items = [item(b'{"n":%d}' % number) for number in range(5)]
+        breaker.arm("commitTransaction", "unconfirmed")
+        told = ride_all(inserts, items)
+        breaker.disarm()
+        assert breaker.broken
+        assert all(isinstance(each, OutcomeUnknown) for each in told)
+        assert len({id(each) for each in told}) == 5
+        retried = [inserts.insert(each.keyed, each.insertion) for each in items]
     assert all(each.replayed for each in retried)
     assert lying_in(things) == sorted(each.document for each in items)
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import bson
@@ -26,17 +26,15 @@ from demijohn.errors import (
     TooLarge,
 )
 from demijohn.query.rows import read_rows
-from demijohn.settings import Settings
 from demijohn.store.commands import Put
 from demijohn.store.documents import Store
 from demijohn.store.puts import AVOIDED, Puts
 from demijohn.store.puts import LONG as TOO_LONG
-from demijohn.telemetry.metrics import Metrics
 from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import LONG, wait_until
-from tests.support.stores import own_store
+from tests.support.stores import own_store, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
 
@@ -55,20 +53,10 @@ def store(database: Database) -> Iterator[Store]:
         yield store
 
 
-@pytest.fixture(scope="module")
-def breaker(database: Database) -> Iterator[Breaker]:
-    """A proxy before the database."""
-    with Breaker(database.port) as breaker:
-        yield breaker
-
-
 @pytest.fixture
 def behind(breaker: Breaker, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store behind the breaker; the driver sends no write twice unless the test says so."""
-    retries = getattr(request, "param", "false")
-    uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true&retryWrites={retries}"
-    with closing(Store(uri, Settings(mongodb_uri=uri, database=DATABASE), Metrics())) as store:
-        store.ping()
+    with store_behind(breaker.port, DATABASE, getattr(request, "param", "false")) as store:
         yield store
 
 
@@ -210,12 +198,10 @@ def test_the_driver_sends_a_command_again(
 
 def test_what_was_not_sent_was_not_done(database: Database, things: Things) -> None:
     """The database is lost while they wait: database-unavailable, which says so, to each."""
-    with Breaker(database.port) as breaker:
-        uri = f"mongodb://127.0.0.1:{breaker.port}/?directConnection=true"
-        store = Store(uri, Settings(mongodb_uri=uri, database=DATABASE), Metrics())
-        store.ping()
-        assert together(store, put("there")) == [True]
-    with closing(store):
+    with ExitStack() as stack:
+        with Breaker(database.port) as breaker:
+            store = stack.enter_context(store_behind(breaker.port, DATABASE))
+            assert together(store, put("there")) == [True]
         wait_until(store.status.is_lost, "the loss is seen")
         outcomes = together(store, *(put(number) for number in range(6)))
 

@@ -25,6 +25,18 @@ def own_store(server: Database, name: str) -> Iterator[Store]:
         yield store
 
 
+@contextmanager
+def store_behind(port: int, name: str, retries: str = "true") -> Iterator[Store]:
+    """A store of a MongoDB database behind a proxy on this port, once it has answered.
+
+    `retries` says whether the driver sends a write twice.
+    """
+    uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&retryWrites={retries}"
+    with closing(Store(uri, Settings(mongodb_uri=uri, database=name), Metrics())) as store:
+        store.ping()
+        yield store
+
+
 def fill(store: Store, documents: Sequence[Mapping[str, Any]]) -> None:
     """Have the collection hold exactly these, with the ids 0, 1, 2 and so on."""
     store.bulk.delete_many(THINGS, bson.encode({}))
