@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,10 @@ from tests.support.processes import TimedOutError, freeze, wait_until
 from tests.support.service import clean_environ
 
 Documents = Collection[dict[str, Any]]
+PORTS = range(10_000, 30_000)
+"""Where servers of tests listen: below what the kernel gives to those who connect. A client that
+keeps trying a server that has gone may be given that very port, and is then connected to itself,
+and the server does not get it back. Kubernetes' node ports lie between."""
 
 
 class Database:
@@ -140,7 +145,9 @@ def emptied(uri: str, name: str) -> Iterator[Documents]:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on, nor gets by connecting somewhere."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
