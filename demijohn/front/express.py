@@ -146,7 +146,7 @@ class Express:
             return None
         is_new = await self._transactions.outcome(putting.submit, asked.connection)
         if is_new is None:
-            return await self._bridge.hop(putting.put, self._patience)
+            return await self._bridge.hop(putting.put_apart, self._patience)
         return putting.tell(is_new=is_new)
 
     async def _taking(self, collection: str, draft: Draft, body: bytes) -> Configuration | None:

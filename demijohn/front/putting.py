@@ -30,7 +30,7 @@ class Putting:
     draft: Draft
 
     def submit(self, waiter: Waiter[bool | None]) -> Ticket[Put, bool | None]:
-        """Have it put with others; the waiter is told whether it is new, None for one to be `put`.
+        """Have it put with others; the waiter is told if it is new, None for one to `put_apart`.
 
         It is for one that the collection takes, and whose caller is held to nothing. It never
         blocks. Raises Overloaded.
@@ -43,8 +43,13 @@ class Putting:
         before = None if is_new else self.target.where
         return self.teller.tell(Changed(before, self.draft.under(self.target.id)))
 
+    def put_apart(self) -> Told:
+        """The same of one, by itself. It takes its time. Raises what `store.commands` does."""
+        put = self.store.single.put
+        return self.tell(is_new=put(self.target.collection, self.target.where, self.draft.fields))
+
     def put(self) -> Told | None:
-        """Put it by itself; None where a condition is demanded. It takes its time.
+        """Put it as the full path does; None where a condition is demanded. It takes its time.
 
         Raises what `documents.replace.put_one` raises.
         """

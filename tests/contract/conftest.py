@@ -13,6 +13,7 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
+from demijohn.store.documents import Store
 from tests.support.api import Api
 from tests.support.breaker import Breaker
 from tests.support.database import Database, Documents, emptied
@@ -20,6 +21,7 @@ from tests.support.keys import Caller, keys_of_every_kind
 from tests.support.keys import settings as keyed_settings
 from tests.support.openapi import Description
 from tests.support.service import Service, serving
+from tests.support.stores import DATABASE, own_store
 from tests.support.tenants import FOREIGN, MINE, Tenants
 from tests.support.wsgi import flask_run, gunicorn
 
@@ -156,6 +158,13 @@ def raw_client(database: Database) -> Iterator[pymongo.MongoClient[RawBSONDocume
     client: pymongo.MongoClient[RawBSONDocument]
     with pymongo.MongoClient(database.uri, document_class=RawBSONDocument) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def store(database: Database) -> Iterator[Store]:
+    """A store of the database that `things` is in."""
+    with own_store(database, DATABASE) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")

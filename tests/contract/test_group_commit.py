@@ -32,12 +32,10 @@ from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import wait_until
-from tests.support.stores import own_store, store_behind
+from tests.support.stores import DATABASE, THINGS, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import Ride, patiently, ride
 
-THINGS = "things"
-DATABASE = "flask_db"
 MIB = 1024 * 1024
 FAR = DatetimeMS(9_000_000_000_000_000)
 """A date that the embedded database has no room for."""
@@ -62,13 +60,6 @@ class Bench:
     def ride(self, *items: Sequence[Mapping[str, object]]) -> list[Any]:
         """What becomes of items that are there at the same time."""
         return ride(self.queue, [[bson.encode(each) for each in item] for item in items])
-
-
-@pytest.fixture(scope="module")
-def store(database: Database) -> Iterator[Store]:
-    """A store of the database that `things` is in."""
-    with own_store(database, DATABASE) as store:
-        yield store
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
 
 import bson
 import pytest
@@ -20,20 +19,9 @@ from demijohn.formats.spelling import read_draft
 from demijohn.store.documents import Store
 from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker
-from tests.support.database import Database
-from tests.support.stores import own_store, store_behind
+from tests.support.stores import DATABASE, THINGS, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
-
-THINGS = "things"
-DATABASE = "flask_db"
-
-
-@pytest.fixture(scope="module")
-def store(database: Database) -> Iterator[Store]:
-    """A store of the database that `things` is in."""
-    with own_store(database, DATABASE) as store:
-        yield store
 
 
 @pytest.fixture

@@ -34,23 +34,14 @@ from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import LONG, wait_until
-from tests.support.stores import own_store, store_behind
+from tests.support.stores import DATABASE, THINGS, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
 
-THINGS = "things"
-DATABASE = "flask_db"
 MIB = 1024 * 1024
 FAR = DatetimeMS(9_000_000_000_000_000)
 """A date that the embedded database has no room for."""
 THREADS = 16
-
-
-@pytest.fixture(scope="module")
-def store(database: Database) -> Iterator[Store]:
-    """A store of the database that `things` is in."""
-    with own_store(database, DATABASE) as store:
-        yield store
 
 
 @pytest.fixture

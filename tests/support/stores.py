@@ -15,6 +15,8 @@ from tests.support.database import Database
 
 THINGS = "things"
 """The collection that `fill` fills."""
+DATABASE = "flask_db"
+"""The database of a service whose settings say nothing else."""
 
 
 @contextmanager
