@@ -6,11 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import bson
-import pymongo
 import pytest
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
@@ -34,7 +33,7 @@ from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import LONG, wait_until
-from tests.support.stores import DATABASE, THINGS, store_behind
+from tests.support.stores import DATABASE, THINGS, locked, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
 
@@ -198,19 +197,6 @@ def test_what_was_not_sent_was_not_done(database: Database, things: Things) -> N
 
     assert outcomes == [DatabaseUnavailable] * 6
     assert [bson.decode(each)["_id"] for each in lying_in(things)] == ["there"]
-
-
-@contextmanager
-def locked(database: Database, id_: object) -> Iterator[None]:
-    """A transaction has the document, as after a kill; here it is aborted at the end."""
-    with pymongo.MongoClient[dict[str, Any]](database.uri) as client, client.start_session() as own:
-        own.start_transaction()
-        documents = client[DATABASE][THINGS]
-        documents.update_one({"_id": id_}, {"$set": {"held": True}}, session=own)
-        try:
-            yield
-        finally:
-            own.abort_transaction()
 
 
 def test_what_waits_for_a_transaction_holds_up_itself(

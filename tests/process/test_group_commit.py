@@ -10,9 +10,10 @@ import re
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 
 import psutil
@@ -27,10 +28,13 @@ from tests.support.database import Database, Documents, emptied
 from tests.support.processes import wait_until
 from tests.support.raw_http import connect
 from tests.support.service import Service
+from tests.support.stores import THINGS, locked
 from tests.support.together import at_once
 from tests.support.together_load import NAME, TAKEN, Client, Sent, judge, play, wishes
 
 CLIENTS = 64
+SLOW = 0.1
+"""Seconds after which another call may begin beside one (`store.together.Bounds`)."""
 PAUSE = 1.5
 """Seconds for which the database answers nothing."""
 UNWRITTEN = "database-unavailable"
@@ -213,3 +217,27 @@ def test_an_early_acknowledgement_is_found(pausable: Database, own_service: Star
     settings = {"MONGODB_URI": pausable.uri, **faults.environ(faults.ACKNOWLEDGED_EARLY)}
     early, _ = _ask_while_paused(own_service(settings), pausable)
     assert 201 in [sent.status for sent in early]
+
+
+def test_a_locked_document_holds_up_nobody_else(database: Database, own_service: Starter) -> None:
+    """As after a kill a transaction has it: whoever puts it waits, and all else goes on."""
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_WORKERS": "1"}
+    place = f"/v1/collections/{THINGS}/documents"
+    with (
+        emptied(database.uri, THINGS),
+        closing(Api(own_service(settings).url)) as api,
+        ThreadPoolExecutor(5) as threads,
+    ):
+        assert api.put(f"{place}/locked", '{"n":0}').status == 201
+        with locked(database, "locked"):
+            waiting = []
+            for number in range(1, 6):  # another than is there: an equal one is not written
+                waiting.append(threads.submit(api.put, f"{place}/locked", f'{{"n":{number}}}'))
+                time.sleep(2 * SLOW)
+            assert api.put(f"{place}/other", "{}").status == 201
+            assert api.get(f"{place}/other").status == 200
+            assert api.post("{}", place).status == 201
+            assert api.post("{}", place, Idempotency_Key=uuid.uuid4().hex).status == 201
+            done = [each.result().status for each in waiting if each.done()]
+            assert done == []
+        assert [each.result().status for each in waiting] == [200] * 5

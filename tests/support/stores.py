@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import bson
+import pymongo
 
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
@@ -37,6 +38,19 @@ def store_behind(port: int, name: str, retries: str = "true") -> Iterator[Store]
     with closing(Store(uri, Settings(mongodb_uri=uri, database=name), Metrics())) as store:
         store.ping()
         yield store
+
+
+@contextmanager
+def locked(database: Database, id_: object) -> Iterator[None]:
+    """A transaction has the document, as after a kill; here it is aborted at the end."""
+    with pymongo.MongoClient[dict[str, Any]](database.uri) as client, client.start_session() as own:
+        own.start_transaction()
+        documents = client[DATABASE][THINGS]
+        documents.update_one({"_id": id_}, {"$set": {"held": True}}, session=own)
+        try:
+            yield
+        finally:
+            own.abort_transaction()
 
 
 def fill(store: Store, documents: Sequence[Mapping[str, Any]]) -> None:
