@@ -50,6 +50,13 @@ def test_what_is_lost_is_told() -> None:
     assert ended.accepted == []
 
 
+def test_what_was_due_is_offered_late_as_well(service: Service) -> None:
+    """All that fell due in a time over which the generator slept is sent after it."""
+    ended = offer(service.url, head("GET", "/"), rate=100_000, seconds=0.001)
+    assert ended.offered == ended.statuses.total() == 100
+    assert ended.accepted
+
+
 def test_a_closed_crowd_asks_again(service: Service) -> None:
     """Each client sends its next request when it has its answer, until the end."""
     ended = closed(service.url, head("GET", "/"), clients=4, seconds=0.3)

@@ -66,8 +66,10 @@ async def _offer(url: str, request: bytes, rate: float, seconds: float, settling
     loop = asyncio.get_running_loop()
     began = loop.time()
     crowd = _Crowd(url, request, counted_from=began + settling)
-    sent = 0
-    while (passed := loop.time() - began) < settling + seconds:
+    sent, passed, whole = 0, 0.0, settling + seconds
+    while passed < whole:
+        # To the end, also where this process comes to it late: what was due by then is sent.
+        passed = min(loop.time() - began, whole)
         while sent < passed * rate:
             crowd.send(began + sent / rate)
             sent += 1
