@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from tests.support.database import free_port
 from tests.support.raw_http import ask, connect, head
 
 
@@ -38,7 +40,7 @@ def tiny(application: str, **settings: object) -> Iterator[Tiny]:
     process = subprocess.Popen(
         [
             *(("prlimit", f"--nofile={limit}:{limit}") if limit else ()),
-            *(sys.executable, "-m", "tests.support.tiny_server", application),
+            *(sys.executable, "-m", "tests.support.tiny_server", application, str(free_port())),
         ],
         env={**environ, **given, **record},
         stdout=subprocess.PIPE,
@@ -57,6 +59,13 @@ def go_round(port: int) -> None:
     """Return when the event loop has been round: it has begun what was sent before."""
     for _ in range(3):
         assert ask(port, head("GET", "/livez")).status == 200
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has ended it, looked at without reading what it had sent before."""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 class Held(ExitStack):

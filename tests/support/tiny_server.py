@@ -1,4 +1,4 @@
-"""The service's server under a WSGI application of a few lines: `python -m … APPLICATION`.
+"""The service's server under a WSGI application of a few lines: `python -m … APPLICATION PORT`.
 
 It prints its port on standard output once it serves. Settings come from the environment.
 """
@@ -51,6 +51,13 @@ def sleeping(environ: Environ, start: Start) -> list[bytes]:
     return [b"done"]
 
 
+def gated(environ: Environ, start: Start) -> list[bytes]:
+    """As `sleeping`, once the file named by RECORD exists."""
+    while not Path(os.environ["RECORD"]).exists():
+        time.sleep(0.02)
+    return sleeping(environ, start)
+
+
 def busy(environ: Environ, start: Start) -> list[bytes]:
     """As `sleeping`, by a server whose event loop is held up in every turn."""
     return sleeping(environ, start)
@@ -83,11 +90,11 @@ def recording(environ: Environ, start: Start) -> list[bytes]:
     return [b"ok"]
 
 
-APPLICATIONS = (raising, endless, sleeping, busy, sized, large, recording)
+APPLICATIONS = (raising, endless, sleeping, gated, busy, sized, large, recording)
 
 
 def main() -> int:
-    """Serve the application named by the first argument."""
+    """Serve the application named by the first argument on the port that is the second."""
     application = {each.__name__: each for each in APPLICATIONS}
     settings = load({name: value for name, value in os.environ.items() if "DEMIJOHN" in name})
     logs.configure(settings)
@@ -95,7 +102,7 @@ def main() -> int:
     operations = Operations(Status(lambda: True), metrics)
     chosen = application[sys.argv[1]]
     parts = Parts(settings, metrics, Entrance(settings, metrics), operations, chosen)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[2])))
     port = listener.getsockname()[1]
 
     def on_serving(loop: asyncio.AbstractEventLoop) -> None:
