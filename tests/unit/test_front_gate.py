@@ -11,6 +11,9 @@ from demijohn.errors import Overloaded
 from demijohn.front.body import SMALL
 from demijohn.front.gate import CAPACITY, Gate
 from demijohn.front.threads import Threads
+from tests.support import still_loop
+from tests.support.processes import LONG
+from tests.support.still_loop import StillLoop
 
 MIB = 1024 * 1024
 
@@ -77,28 +80,30 @@ def test_a_waiter_that_is_cancelled_holds_nobody_up() -> None:
 def test_a_call_that_waited_too_long_is_never_made() -> None:
     """A refused call has no effect; one that has begun is awaited to its end."""
 
-    async def scenario() -> list[str]:
-        threads = Threads(1, 10, asyncio.get_running_loop())
+    async def scenario(loop: StillLoop) -> list[str]:
+        threads = Threads(1, 10, loop)
         made: list[str] = []
         begun, release = threading.Event(), threading.Event()
 
         def slow() -> str:
             begun.set()
-            release.wait(10)
+            release.wait(LONG)
             made.append("slow")
             return "done"
 
-        first = asyncio.create_task(threads.run(slow, 0.05))
-        await asyncio.to_thread(begun.wait, 10)
+        first = asyncio.create_task(threads.run(slow, 5))
+        await asyncio.to_thread(begun.wait, LONG)
+        late = asyncio.create_task(threads.run(lambda: made.append("late"), 5))
+        await loop.pass_time(6)
         with pytest.raises(Overloaded):
-            await threads.run(lambda: made.append("late"), 0.05)
+            await late
         release.set()
         assert await first == "done"
         await threads.run(lambda: made.append("next"), 5)
         assert threads.close(5)
         return made
 
-    assert asyncio.run(scenario()) == ["slow", "next"]
+    assert still_loop.run(scenario) == ["slow", "next"]
 
 
 def test_too_many_waiting_calls_are_refused() -> None:

@@ -6,11 +6,11 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -19,9 +19,13 @@ from demijohn.front.exchange import ClientGone
 from demijohn.front.hot import Hot, Leaders
 from demijohn.front.protocol import Connection
 from demijohn.store.together import Bounds, Together
+from tests.support import still_loop
 from tests.support.processes import LONG
+from tests.support.still_loop import StillLoop
 
 PATIENCE = 0.3
+"""Seconds of a clock that stands still: a thread that comes late makes nobody give up."""
+T = TypeVar("T")
 
 
 class Answer:
@@ -73,6 +77,20 @@ def leaders() -> Iterator[Leaders]:
         assert made.close(10)
 
 
+def run(
+    scenario: Callable[[Leaders, StillLoop], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch
+) -> T:
+    """What comes of a scenario on a loop, and with deadlines, for which time stands still."""
+
+    def begin(loop: StillLoop) -> Coroutine[Any, Any, T]:
+        for module in ("hot", "shedding"):
+            patch.setattr(f"demijohn.front.{module}.time", SimpleNamespace(monotonic=loop.time))
+        return scenario(made, loop)
+
+    with leaders() as made:
+        return still_loop.run(begin)
+
+
 def test_a_leader_outlives_a_defect() -> None:
     """What it was to do has failed; whoever comes after it is led all the same."""
     leaders, led = Leaders(1), threading.Event()
@@ -87,18 +105,22 @@ def test_a_leader_outlives_a_defect() -> None:
     assert leaders.close(LONG)
 
 
-def test_each_gives_up_in_its_own_time_and_only_before_its_turn() -> None:
+def test_each_gives_up_in_its_own_time_and_only_before_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Who waits too long is refused and not carried out; whose turn has come waits on."""
 
-    async def run(made: Leaders) -> list[str]:
+    async def scenario(made: Leaders, loop: StillLoop) -> list[str]:
         bench = Bench(made)
         first = await bench.stuck()
         early = asyncio.create_task(bench.ask("early"))
-        await asyncio.sleep(PATIENCE / 2)
+        await loop.pass_time(PATIENCE * 0.6)
         late = asyncio.create_task(bench.ask("late"))
+        await loop.pass_time(PATIENCE * 0.6)
         with pytest.raises(Overloaded):
             await early
         assert not late.done()
+        await loop.pass_time(PATIENCE * 0.6)
         with pytest.raises(Overloaded):
             await late
         assert not first.done()
@@ -107,14 +129,13 @@ def test_each_gives_up_in_its_own_time_and_only_before_its_turn() -> None:
         assert (await bench.ask("after")).item == "after"
         return bench.carried
 
-    with leaders() as made:
-        assert asyncio.run(run(made)) == ["first", "after"]
+    assert run(scenario, monkeypatch) == ["first", "after"]
 
 
-def test_who_leaves_is_not_carried_out() -> None:
+def test_who_leaves_is_not_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes takes back what nobody has taken yet, and nothing else."""
 
-    async def run(made: Leaders) -> list[str]:
+    async def scenario(made: Leaders, _: StillLoop) -> list[str]:
         bench = Bench(made)
         first = await bench.stuck()
         connection = SimpleNamespace(when_lost=None)
@@ -128,14 +149,13 @@ def test_who_leaves_is_not_carried_out() -> None:
         await first
         return bench.carried
 
-    with leaders() as made:
-        assert asyncio.run(run(made)) == ["first"]
+    assert run(scenario, monkeypatch) == ["first"]
 
 
-def test_what_is_over_is_let_go_of_behind_one_that_is_not() -> None:
+def test_what_is_over_is_let_go_of_behind_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands end while one waits for its turn: none of what they were told is kept by then."""
 
-    async def run(made: Leaders) -> None:
+    async def scenario(made: Leaders, _: StillLoop) -> None:
         stuck, other = Bench(made), Bench(made)
         other._hot = stuck._hot
         first = await stuck.stuck()
@@ -148,5 +168,4 @@ def test_what_is_over_is_let_go_of_behind_one_that_is_not() -> None:
             stuck.gate.set()
         await first
 
-    with leaders() as made:
-        asyncio.run(run(made))
+    run(scenario, monkeypatch)
