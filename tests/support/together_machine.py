@@ -228,7 +228,13 @@ class Machine(RuleBasedStateMachine):
         """An item is queued: the oldest leads, if it is time that somebody does."""
         self.queued.append(asked)
         if not self._take_lead(offered):
-            self._wait(lambda: self.together.waiting == len(self.queued), "led too soon")
+            queued = len(self.queued)
+            self._wait(lambda: self.together.waiting == queued or self._leads(offered), "never")
+            self._require(not self._leads(offered), "led too soon")
+
+    def _leads(self, offered: int) -> bool:
+        """Whether somebody was given the lead since there were so many offers of it."""
+        return len(self.offers) > offered or not self.arrivals.empty()
 
     def _take_lead(self, offered: int) -> bool:
         """The oldest leads, if it is time; whether it was."""
