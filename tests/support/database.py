@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +25,21 @@ PORTS = range(10_000, 30_000)
 """Where servers of tests listen: below what the kernel gives to those who connect. A client that
 keeps trying a server that has gone may be given that very port, and is then connected to itself,
 and the server does not get it back. Kubernetes' node ports lie between."""
+
+
+def _own_ports() -> Iterator[int]:
+    """Those of this process of pytest, one after another: of the others none is given the same.
+
+    A port is not only to be free when it is looked for: whoever gets it listens a second later,
+    and a server that is started again is gone for a while.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = PORTS[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    begin = random.randrange(len(own))
+    return cycle([*own[begin:], *own[:begin]])
+
+
+_PORTS = _own_ports()
 
 
 class Database:
@@ -146,8 +163,8 @@ def emptied(uri: str, name: str) -> Iterator[Documents]:
 
 def free_port() -> int:
     """A port of this machine that nobody listens on, nor gets by connecting somewhere."""
-    while True:
-        port = random.choice(PORTS)
+    for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError  # they begin anew
