@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.support.open_loop import LOST, closed
+from tests.support.open_loop import LOST, asking
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
 from tests.support.tiny import tiny
 
-SOON = {"shed_after": "0.2", "log_level": "error"}
+SOON = {"shed_after": "0.2", "queue_timeout": "120", "log_level": "error"}
 SLOW = head("GET", "/?0.02")
 BODY = b'{"a":1}'
 NO_HOST = b"GET / HTTP/1.1\r\n\r\n"
@@ -28,18 +28,21 @@ MANY = 500
 
 
 @contextmanager
-def crowd(port: int, request: bytes, seconds: float) -> Iterator[list[Counter[int]]]:
-    """A crowd that asks and asks again for so long; the statuses, once it has ended."""
+def crowd(port: int, request: bytes) -> Iterator[list[Counter[int]]]:
+    """A crowd that asks and asks again all through the block; the statuses, once it has ended."""
     ended: list[Counter[int]] = []
+    is_over = threading.Event()
 
     def run() -> None:
-        ended.append(closed(f"http://127.0.0.1:{port}", request, MANY, seconds).statuses)
+        url = f"http://127.0.0.1:{port}"
+        ended.append(asking(url, request, MANY, lambda: not is_over.is_set()).statuses)
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
         yield ended
     finally:
+        is_over.set()
         thread.join()
 
 
@@ -59,7 +62,7 @@ def series(port: int, name: str, *labels: str) -> list[tuple[str, float]]:
 def test_too_few_threads(path: str) -> None:
     """503 for those who would wait, an answer for the others, probes all the while."""
     with tiny("sleeping", threads=2, **SOON) as server:
-        with crowd(server.port, SLOW, 2) as ended:
+        with crowd(server.port, SLOW) as ended:
             probes = Counter(ask(server.port, head("GET", path)).status for _ in range(10))
             wait_until(lambda: shed(server.port)["threads"] > 0, "some are shed")
         assert probes == {200: 10}
@@ -73,7 +76,7 @@ def test_too_few_threads(path: str) -> None:
 def test_a_loop_with_too_much_to_do() -> None:
     """Refused before it is begun: whole, with Retry-After, on a connection that goes on."""
     with tiny("busy", **SOON) as server:
-        with crowd(server.port, NO_HOST, 4) as ended:
+        with crowd(server.port, NO_HOST) as ended:
             wait_until(lambda: shed(server.port)["loop"] > 0, "some are shed")
             answers = [_refused(server.port, each) for each in (b"", BODY)]
             assert ask(server.port, head("GET", "/livez")).status == 200
@@ -92,15 +95,18 @@ def test_a_shed_answer_says_that_its_connection_ends(*, is_draining: bool) -> No
     """
     kept = head("GET", "/", "Connection: keep-alive")
     age, other = (0, kept) if is_draining else (2, kept.replace(b"HTTP/1.1", b"HTTP/1.0"))
-    with tiny("busy", connection_max_age=age, **SOON) as server, ExitStack() as stack:
+    settings = {**SOON, "connection_max_age": age, "drain_delay": 60, "head_timeout": 120}
+    with tiny("busy", **settings) as server, ExitStack() as stack:
         asked = [(stack.enter_context(connect(server.port)), kept) for _ in range(MANY // 2)]
         time.sleep(age)
         asked += [(stack.enter_context(connect(server.port)), other) for _ in range(MANY // 2)]
-        with crowd(server.port, NO_HOST, 4):
+        with crowd(server.port, NO_HOST):
             wait_until(lambda: shed(server.port)["loop"] > 0, "some are shed")
             if is_draining:
                 server.process.send_signal(signal.SIGTERM)
                 wait_until(lambda: _is_unready(server.port), "it drains")
+            so_far = shed(server.port)["loop"]
+            wait_until(lambda: shed(server.port)["loop"] > so_far, "it sheds at this time")
             for connection, request in asked:
                 connection.sendall(request)
             answers = [read_answer(each) for each, _ in asked]

@@ -8,7 +8,9 @@ shows it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -19,7 +21,7 @@ MOST_CONNECTIONS = 1_500
 _STEP = 0.002
 """Seconds between two looks at what is due."""
 _PATIENCE = 15.0
-"""Seconds for what is under way at the end."""
+"""Seconds without an answer after which no more are waited for."""
 LOST = 0
 """The status of a request whose connection ended before its answer."""
 
@@ -59,7 +61,13 @@ def offer(url: str, request: bytes, rate: float, seconds: float, settling: float
 
 def closed(url: str, request: bytes, clients: int, seconds: float) -> Offered:
     """Have so many clients each ask again as soon as they are answered."""
-    return uvloop.run(_closed(url, request, clients, seconds))
+    until = time.monotonic() + seconds
+    return asking(url, request, clients, lambda: time.monotonic() < until)
+
+
+def asking(url: str, request: bytes, clients: int, goes_on: Callable[[], bool]) -> Offered:
+    """The same, until an answer comes where it does not go on."""
+    return uvloop.run(_closed(url, request, clients, goes_on))
 
 
 async def _offer(url: str, request: bytes, rate: float, seconds: float, settling: float) -> Offered:
@@ -78,9 +86,9 @@ async def _offer(url: str, request: bytes, rate: float, seconds: float, settling
     return crowd.ended
 
 
-async def _closed(url: str, request: bytes, clients: int, seconds: float) -> Offered:
+async def _closed(url: str, request: bytes, clients: int, goes_on: Callable[[], bool]) -> Offered:
     loop = asyncio.get_running_loop()
-    crowd = _Crowd(url, request, again_until=loop.time() + seconds)
+    crowd = _Crowd(url, request, goes_on)
     for _ in range(clients):
         crowd.send(loop.time())
     await crowd.finish()
@@ -91,7 +99,11 @@ class _Crowd:
     """The connections, and what became of what they sent."""
 
     def __init__(
-        self, url: str, request: bytes, again_until: float = 0.0, counted_from: float = 0.0
+        self,
+        url: str,
+        request: bytes,
+        goes_on: Callable[[], bool] = lambda: False,
+        counted_from: float = 0.0,
     ) -> None:
         parts = urlsplit(url)
         self.address = parts.hostname or "", parts.port or 80
@@ -99,10 +111,11 @@ class _Crowd:
         self.ended = Offered()
         self.loop = asyncio.get_running_loop()
         self.under_way = 0
-        self._again_until = again_until
+        self._goes_on = goes_on
         self._counted_from = counted_from
         self._free: list[_Line] = []
         self._connections = 0
+        self._heard = 0.0
         self._opening: set[asyncio.Task[None]] = set()
 
     def send(self, due: float) -> None:
@@ -121,18 +134,18 @@ class _Crowd:
         else:
             self.ended.unsent += is_counted
 
-    def answered(self, line: _Line, status: int) -> None:
-        """Count it; the line is free, or asks again."""
-        now = self.loop.time()
+    def answered(self, line: _Line, status: int, *, is_last: bool) -> None:
+        """Count it; the line is free, unless that was its last answer; whoever goes on asks."""
+        self._heard = now = self.loop.time()
         if line.due >= self._counted_from:
             self.ended.note(status, now - line.due)
         self.under_way -= 1
-        if now < self._again_until:
-            self.ended.offered += 1
-            self.under_way += 1
-            line.ask(now)
+        if is_last:
+            line.close()
         else:
             self._free.append(line)
+        if self._goes_on():
+            self.send(now)
 
     def lost(self, line: _Line, *, was_asked: bool) -> None:
         """A connection has ended."""
@@ -143,10 +156,13 @@ class _Crowd:
         elif line in self._free:
             self._free.remove(line)
 
+    def _is_heard(self) -> bool:
+        return self.loop.time() < self._heard + _PATIENCE
+
     async def finish(self) -> None:
         """Wait for what is under way, and close all."""
-        until = max(self.loop.time(), self._again_until) + _PATIENCE
-        while self.under_way and self.loop.time() < until:  # noqa: ASYNC110 - for one or the other
+        self._heard = self.loop.time()
+        while self.under_way and self._is_heard():  # noqa: ASYNC110 - for one or the other
             await asyncio.sleep(0.01)
         for line in list(self._free):
             line.close()
@@ -188,7 +204,8 @@ class _Line(asyncio.Protocol):
         self._answer += data
         if _is_whole(self._answer):
             self._is_asked = False
-            self._crowd.answered(self, int(self._answer[9:12]))
+            is_last = b"\r\nconnection: close" in self._answer.partition(b"\r\n\r\n")[0].lower()
+            self._crowd.answered(self, int(self._answer[9:12]), is_last=is_last)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
