@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from typing import Any
 
 import pymongo
@@ -22,7 +23,13 @@ from demijohn.documents.collections import (
     Configurations,
 )
 from demijohn.edge.context import CONTEXT, Context
-from demijohn.errors import DatabaseUnavailable, InternalError, InvalidDocument, Problem
+from demijohn.errors import (
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    InternalError,
+    InvalidDocument,
+    Problem,
+)
 from demijohn.formats.bson_values import encode, from_python
 from demijohn.schemas.schema import read_schema
 from demijohn.settings import Settings
@@ -31,6 +38,8 @@ from demijohn.telemetry import trace
 from demijohn.telemetry.metrics import Metrics
 from demijohn.web.openapi.route import publish
 from tests.support.database import Database
+from tests.support.processes import LONG, wait_until
+from tests.support.stores import DATABASE, own_store
 from tests.support.together import at_once
 
 STRICT = Configuration(read_schema({"required": ["name"]}))
@@ -58,23 +67,20 @@ def clock() -> Clock:
 @pytest.fixture
 def stores(own_database: Database) -> Iterator[tuple[Store, Store]]:
     """Two stores on one database, which the test may kill: that of this process, and another's."""
-    settings = Settings(mongodb_uri=own_database.uri, database_timeout=1)
-    pair = tuple(Store(own_database.uri, settings, Metrics()) for _ in range(2))
-    yield pair[0], pair[1]
-    for each in pair:
-        each.close()
+    with own_store(own_database, DATABASE) as here, own_store(own_database, DATABASE) as elsewhere:
+        yield here, elsewhere
 
 
 @pytest.fixture
 def here(stores: tuple[Store, Store], clock: Clock) -> Configurations:
     """What this process knows."""
-    return Configurations(stores[0], 1, clock)
+    return Configurations(stores[0], LONG, clock)
 
 
 @pytest.fixture
 def elsewhere(stores: tuple[Store, Store], clock: Clock) -> Configurations:
     """What another one knows."""
-    return Configurations(stores[1], 1, clock)
+    return Configurations(stores[1], LONG, clock)
 
 
 def fits(configuration: Configuration) -> bool:
@@ -130,19 +136,34 @@ def test_a_lost_database_is_passed_over_for_two_seconds_and_no_longer(
         here.of("b")
     assert here.versions() == known
     own_database.start()
-    while True:
-        try:
-            assert not fits(here.of("a"))
-        except DatabaseUnavailable:
-            continue
-        break
+    assert not fits(_once_it_is_back(here))
+
+
+def _once_it_is_back(configurations: Configurations) -> Configuration:
+    """That of the collection `a`, as soon as the database says it."""
+    found: list[Configuration] = []
+
+    def says() -> bool:
+        with suppress(DatabaseUnavailable, DeadlineExceeded):
+            found.append(configurations.of("a"))
+        return bool(found)
+
+    wait_until(says, "the database is back")
+    return found[0]
 
 
 def test_behind_a_database_that_hangs_nobody_waits_for_the_others(
-    here: Configurations, own_database: Database, clock: Clock
+    elsewhere: Configurations, own_database: Database, clock: Clock
 ) -> None:
     """Each of many threads is told within its own patience and one look, however many they are."""
-    here.put("a", STRICT)
+    elsewhere.put("a", STRICT)
+    settings = Settings(mongodb_uri=own_database.uri, database_timeout=1)
+    with closing(Store(own_database.uri, settings, Metrics())) as store:
+        _hang(Configurations(store, 1, clock), own_database, clock)
+
+
+def _hang(here: Configurations, own_database: Database, clock: Clock) -> None:
+    assert not fits(_once_it_is_back(here))
     own_database.pause()
     clock.now += STALE
     ended: list[Problem] = []
@@ -158,7 +179,7 @@ def test_behind_a_database_that_hangs_nobody_waits_for_the_others(
     finally:
         own_database.resume()
     assert len(ended) == 12
-    assert not fits(here.of("a"))
+    assert not fits(_once_it_is_back(here))
 
 
 def test_one_that_cannot_be_read_stops_no_other(
@@ -171,7 +192,7 @@ def test_one_that_cannot_be_read_stops_no_other(
     with pymongo.MongoClient[dict[str, object]](own_database.uri) as client:
         stored = client["flask_db"][COLLECTION]
         stored.update_one({"_id": "a"}, {"$set": {"schema": b'{"type": 1}'}})
-    fresh = Configurations(stores[1], 1)
+    fresh = Configurations(stores[1], LONG)
     with pytest.raises(InternalError):
         fresh.of("a")
     assert not fits(fresh.of("b"))
@@ -207,12 +228,15 @@ def test_what_is_let_go_is_compiled_anew(here: Configurations) -> None:
         here.put(name, _dear(name))
     first = here.of(named[0])
 
+    def taken_by(configuration: Configuration) -> list[str]:
+        return [each for each in named if _takes(configuration, each)]
+
     def judge(at: int) -> None:
         for name in named[at:] + named[:at]:
-            asked = here.of(name)
-            assert [each for each in named if _takes(asked, each)] == [name]
+            assert taken_by(here.of(name)) == [name]
 
-    at_once(4, judge)
+    # So many that there is room for theirs beside the first and all that are kept, and none waits.
+    at_once(3, judge)
     kept = [found for name in named if (found := here.known(name)) is not None]
     assert 0 < len(kept) < len(named)
     assert sum(each.schema.footprint for each in kept if each.schema) <= MOST_KEPT
