@@ -32,7 +32,7 @@ from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import wait_until
-from tests.support.stores import DATABASE, THINGS, store_behind
+from tests.support.stores import DATABASE, THINGS, reach, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import Ride, patiently, ride
 
@@ -184,6 +184,7 @@ def test_what_befalls_the_command_befalls_all_in_it(
         dict.fromkeys((0, 1), OutcomeUnknown)
     ]
     assert len(lying_in(things)) == (0 if moment == "before" else 8)
+    reach(behind.store)
     assert behind.ride([{"_id": 8}]) == [{}]
 
 

@@ -33,7 +33,7 @@ from tests.contract.conftest import Things, lying_in
 from tests.support.breaker import Breaker, Moment
 from tests.support.database import Database
 from tests.support.processes import LONG, wait_until
-from tests.support.stores import DATABASE, THINGS, locked, store_behind
+from tests.support.stores import DATABASE, THINGS, locked, reach, store_behind
 from tests.support.together import at_once
 from tests.support.together_ride import patiently, ride
 
@@ -159,6 +159,7 @@ def test_what_befalls_the_command_befalls_all_in_it(
     assert breaker.broken == 1
     assert outcomes == [OutcomeUnknown] * 6
     assert len(lying_in(things)) == (0 if moment == "before" else 6)
+    reach(behind)
     assert together(behind, put(8)) == [True]
 
 

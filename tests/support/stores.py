@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import bson
 import pymongo
 
+from demijohn.errors import DatabaseUnavailable, DeadlineExceeded
 from demijohn.settings import Settings
 from demijohn.store.documents import Store
 from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
+from tests.support.processes import wait_until
 
 THINGS = "things"
 """The collection that `fill` fills."""
@@ -25,6 +27,7 @@ def own_store(server: Database, name: str) -> Iterator[Store]:
     """A store of a MongoDB database of its own on the server."""
     settings = Settings(mongodb_uri=server.uri, database=name)
     with closing(Store(server.uri, settings, Metrics())) as store:
+        reach(store)
         yield store
 
 
@@ -36,8 +39,22 @@ def store_behind(port: int, name: str, retries: str = "true") -> Iterator[Store]
     """
     uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&retryWrites={retries}"
     with closing(Store(uri, Settings(mongodb_uri=uri, database=name), Metrics())) as store:
-        store.ping()
+        reach(store)
         yield store
+
+
+def reach(store: Store) -> None:
+    """Wait until the database is there, for longer than a request would.
+
+    So also after a connection was broken: the driver has to make another before it goes on.
+    """
+
+    def answers() -> bool:
+        with suppress(DatabaseUnavailable, DeadlineExceeded):
+            store.ping()
+        return store.status.up
+
+    wait_until(answers, "the database answers")
 
 
 @contextmanager
