@@ -21,6 +21,7 @@ class Recorder:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._sockets = [self._listener]
         self._threads: list[threading.Thread] = []
+        self._is_over = False
         self.port = int(self._listener.getsockname()[1])
 
     def __enter__(self) -> Self:
@@ -30,6 +31,7 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         """Cut every connection, and take no more."""
+        self._is_over = True
         for each in self._sockets:
             _cut(each)
         for thread in self._threads:
@@ -41,7 +43,7 @@ class Recorder:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self._sockets.append(client)
+                self._keep(client)
                 self._connect(client)
 
     def _connect(self, client: socket.socket) -> None:
@@ -50,8 +52,14 @@ class Recorder:
         except OSError:
             _cut(client)
             return
-        self._sockets.append(server)
+        self._keep(server)
         self.join(client, server)
+
+    def _keep(self, connection: socket.socket) -> None:
+        """One more to be cut at the end, which may just have come."""
+        self._sockets.append(connection)
+        if self._is_over:
+            _cut(connection)
 
     def join(self, client: socket.socket, server: socket.socket) -> None:
         """Pass both ways, from now on."""
