@@ -25,7 +25,9 @@ def flask_run(directory: Path, settings: Mapping[str, str]) -> AbstractContextMa
 def gunicorn(directory: Path, settings: Mapping[str, str]) -> AbstractContextManager[str]:
     """`gunicorn app:app` with threads; its address, once it answers."""
     port = free_port()
-    command = ["gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "app:app"]
+    # By itself it cuts after two seconds, as its client may be about to ask once more.
+    options = ["--bind", f"127.0.0.1:{port}", "--threads", "8", "--keep-alive", "300"]
+    command = ["gunicorn", *options, "app:app"]
     return _running(port, command, directory, settings)
 
 
