@@ -42,7 +42,9 @@ def test_each_kind_of_change_is_told(api: Api, things: Things, changes: str) -> 
     with listening(changes) as listener:
         assert listener.answer.headers["Content-Type"] == "text/event-stream"
         assert listener.answer.headers["Cache-Control"] == "no-store"
-        assert listener.events == [Event("ready", {}, listener.last_id)]
+        (ready,) = listener.events
+        assert ready == Event("ready", {}, ready.id)
+        assert ready.id is not None
         api.put(one, '{"a": 1}')
         listener.wait_for(1)
         api.patch(one, '{"$set": {"a": 2}}', UPDATE)
