@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 STOP_TIMEOUT = 20.0
@@ -19,6 +20,8 @@ PAUSE = 0.02
 NOTICE = 1.0
 """Seconds in which a server that was told to end has stopped accepting connections."""
 CACHE = "128M"
+PORTS = range(2_000, 4_900)
+"""Where the storage listens: what nobody else is given here."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -129,6 +132,14 @@ def _dying_with(parent: int) -> Callable[[], None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """The first that nobody listens on; each process begins to look elsewhere.
+
+    The storage listens a second later. Of its own accord the kernel would meanwhile give the port
+    to another server, or to one who connects somewhere.
+    """
+    begin = os.getpid() % len(PORTS)
+    for port in chain(PORTS[begin:], PORTS[:begin]):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise BackendError("there is no port for the storage")
