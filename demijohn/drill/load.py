@@ -8,6 +8,7 @@ test down unseen. Even numbers are `POST /data` of a marker, odd ones `GET /`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -137,18 +138,20 @@ class Load:
     # What is due
 
     async def _offer(self) -> None:
-        """Queue each request when it is due, until the end."""
-        number, due = 0, 0.0
-        while not self._is_stopped.is_set() and not self._is_over():
-            *moments, due = self._pace.due(due, self._clock())
+        """Queue each request when it is due, until the end.
+
+        Also where this process comes to that late: what was due by then is offered.
+        """
+        number, due, now = 0, 0.0, 0.0
+        end = math.inf if self._plan.seconds is None else self._plan.seconds
+        while not self._is_stopped.is_set() and now < end:
+            now = min(self._clock(), end)
+            *moments, due = self._pace.due(due, now)
             for moment in moments:
                 self._queue_for(number).put_nowait(_Request(number, moment))
                 self._tally.due()
                 number += 1
-            await asyncio.sleep(max(due - self._clock(), _SHORTEST_SLEEP))
-
-    def _is_over(self) -> bool:
-        return self._plan.seconds is not None and self._clock() >= self._plan.seconds
+            await asyncio.sleep(max(min(due, end) - self._clock(), _SHORTEST_SLEEP))
 
     def _queue_for(self, number: int) -> Queue:
         return self._one_shots if number % ONE_SHOT_EVERY == 0 else self._lanes
