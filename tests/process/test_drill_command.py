@@ -242,7 +242,8 @@ def test_an_autoscaler_that_goes_up_and_down_holds(
         pods={"items": [POD]},
     )  # fmt: skip
 
-    ended = cluster.drill("autoscale", "--url", served.url, "--timeout", "120", uri=database.uri)
+    words = ("autoscale", "--url", served.url, "--timeout", "120")
+    ended = cluster.conclusive_drill(*words, uri=database.uri)
 
     assert ended.code == 0, ended.out + ended.err
     assert "hey -n 1000 -c 10" in ended.out

@@ -133,7 +133,8 @@ def test_with_a_key_of_that_scope_a_rollout_that_nobody_notices_holds(
     assert data.code == 0, data
 
     url = cluster.settings["DEMIJOHN_URL"]
-    ended = cluster.drill("rollout", "--in-cluster", "--url", url, uri=database.uri)
+    words = ("rollout", "--in-cluster", "--url", url)
+    ended = cluster.conclusive_drill(*words, uri=database.uri)
 
     assert ended.code == 0, ended.out + ended.err
     report = cluster.report()

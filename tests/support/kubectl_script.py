@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,8 @@ HPA = {
     },
     "status": {},
 }
+INCONCLUSIVE = 3
+_TRIES = 3
 POD = {"metadata": {"name": "old-0", "uid": "old-0"}, "status": {"conditions": []}}
 
 
@@ -174,12 +177,14 @@ class Cluster:
         self.on_restart = "true"
         self._programs = directory / "programs"
         self._programs.mkdir()
+        self._objects: dict[str, Any] = {}
         script = self._programs / "kubectl"
         script.write_text(f"#!{sys.executable}\n{KUBECTL}", encoding="utf-8")
         script.chmod(0o755)
 
     def has(self, **objects: Any) -> None:
         """Put objects into the cluster."""
+        self._objects |= objects
         for name, value in objects.items():
             (self._programs / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
 
@@ -199,6 +204,24 @@ class Cluster:
             timeout=200,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def conclusive_drill(self, *words: str, uri: str) -> Ended:
+        """Run `demijohn drill`, again where it says that it proves nothing.
+
+        So it does where this machine stands still for seconds: its generator falls behind.
+        """
+        ended = self.drill(*words, uri=uri)
+        for _ in range(_TRIES - 1):
+            if ended.code != INCONCLUSIVE:
+                break
+            self._begin_anew()
+            ended = self.drill(*words, uri=uri)
+        return ended
+
+    def _begin_anew(self) -> None:
+        (self._programs / "asked").unlink(missing_ok=True)
+        self.has(**self._objects)
+        shutil.rmtree(self.directory / "drill-report")
 
     def stopped(self, number: signal.Signals, *words: str, uri: str, twice: bool = False) -> Ended:
         """Run it until its first plain line is there, and send it a signal.
