@@ -269,6 +269,7 @@ def test_inserts_of_all_callers_ride_in_one_command(database: Database) -> None:
     commands: list[int] = []
     with own_store(database, DATABASE) as store:
         whole = Inserts(store.single, 30, commands.append)
+        patiently(whole._queues)
         ada, bob = (whole.held_to(Hold(rows)) for rows in (ADA, BOB))
         waits = [_Waits() for _ in range(4)]
         for at, (inserts, owner) in enumerate([(ada, "ada"), (bob, "bob"), (whole, "ada")]):
