@@ -120,8 +120,13 @@ def test_logs_are_json_lines_without_bodies(
     secret = "do-not-write-this-down"
     shell_api.post(json.dumps({"a": secret}), X_Request_Id="log-test")
     shell_api.post(f'{{"{secret}": ', X_Request_Id="log-test-bad")
-    shell_api.get(f"/data?q={secret}")
-    line = next(each for each in service.events("request") if each["request_id"] == "log-test")
+    shell_api.get(f"/data?q={secret}", X_Request_Id="log-test-last")
+
+    def logged() -> dict[object, dict[str, object]]:
+        return {each["request_id"]: each for each in service.events("request")}
+
+    wait_until(lambda: {"log-test", "log-test-last"} <= logged().keys(), "all are logged")
+    line = logged()["log-test"]
     assert (line["route"], line["status"], line["method"]) == ("/data", 201, "POST")
     assert {"ms", "trace_id", "span_id", "peer", "timestamp", "level"} <= set(line)
     assert secret not in service.log()
