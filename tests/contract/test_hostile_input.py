@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
+import pymongo
 import pytest
+from bson.raw_bson import RawBSONDocument
 
 from tests.contract.conftest import Things
 from tests.support.api import EJSON, ONE, THINGS, Answer, Api
@@ -172,15 +174,20 @@ def _scanned(api: Api) -> set[str]:
     return {re.sub(r"\s\S+$", "", line) for line in lines if line.startswith("demijohn_")}
 
 
-def test_events_hold_no_line_of_a_documents(shell_api: Api, things: Things) -> None:
+def test_events_hold_no_line_of_a_documents(
+    shell_api: Api, raw_client: pymongo.MongoClient[RawBSONDocument]
+) -> None:
     """Whatever is in ids, keys and values: each change is one event, with the very document."""
+    # Its own: what happened to a collection just before may be told too.
+    things = raw_client["flask_db"][uuid4().hex]
+    place = f"/v1/collections/{things.name}"
     given: list[Any] = [
         {"_id": text, "value": f"{text}\nevent: taken\ndata: 1\n\nid: 0\nretry: 0"}
         for text in TEXTS.values()
     ]
-    with listening(f"{shell_api.url}{THINGS.removesuffix('/documents')}/changes") as listener:
+    with listening(f"{shell_api.url}{place}/changes") as listener:
         for each in given:
-            assert shell_api.post(json.dumps(each), THINGS).status == 201
+            assert shell_api.post(json.dumps(each), f"{place}/documents").status == 201
         told = listener.wait_for(len(given))
     assert [each.name for each in told] == ["insert"] * len(given)
     assert [each.data["document"] for each in told] == given
