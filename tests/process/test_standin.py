@@ -36,6 +36,11 @@ def _code(client: Client, command: str, value: object = 1, **fields: object) -> 
 def _initiate(mongod: Mongod, client: Client) -> None:
     member = {"_id": 0, "host": f"127.0.0.1:{mongod.port}"}
     client.admin.command("replSetInitiate", {"_id": SET, "members": [member]})
+    _wait_for_election(client)
+
+
+def _wait_for_election(client: Client) -> None:
+    """It listens before it has found itself in its set."""
     wait_until(lambda: client.admin.command("hello")["isWritablePrimary"], "it is elected")
 
 
@@ -63,10 +68,12 @@ def test_what_it_was_told_survives_a_kill(mongod: Mongod) -> None:
     mongod.kill()
     mongod.start()
     with mongod.anyone() as client:
+        _wait_for_election(client)
         client.admin.command("createUser", "root", pwd=PASSWORD, roles=["root"])
     mongod.kill()
     mongod.start()
     with mongod.login("root", PASSWORD) as root:
+        _wait_for_election(root)
         assert root.admin.command("replSetGetStatus")["set"] == SET
 
 

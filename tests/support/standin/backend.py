@@ -17,8 +17,9 @@ from pathlib import Path
 STOP_TIMEOUT = 20.0
 START_TIMEOUT = 60.0
 PAUSE = 0.02
-NOTICE = 1.0
-"""Seconds in which a server that was told to end has stopped accepting connections."""
+NOTICE = 5.0
+"""Seconds in which a server that was told to end has stopped accepting connections, also where it
+stands still for a while; the kernel accepts them for it then."""
 CACHE = "128M"
 PORTS = range(2_000, 4_900)
 """Where the storage listens: what nobody else is given here."""

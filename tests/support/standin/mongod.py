@@ -18,8 +18,8 @@ from .backend import Backend, BackendError
 from .node import Node
 from .proxy import Client
 
-LOCK_PATIENCE = 5.0
-"""Seconds for a predecessor that was killed to be gone."""
+LOCK_PATIENCE = 20.0
+"""Seconds for a predecessor that was killed to be gone, which ends its write to the disk first."""
 
 
 class UsageError(Exception):
