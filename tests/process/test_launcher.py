@@ -17,7 +17,7 @@ from demijohn.launcher.workers import SERVING
 from tests.conftest import Starter
 from tests.support.database import Database, free_port
 from tests.support.documents import get, post, stored
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import freeze, is_alive, wait_until
 from tests.support.service import ROOT, Service, clean_environ
 from tests.support.terminal import Terminal
 
@@ -100,19 +100,21 @@ def test_other_workers_go_on(database: Database, own_service: Starter) -> None:
     wait_until(lambda: len(service.workers()) == 2, "both workers")
     first, second = service.workers()
     os.kill(first, signal.SIGKILL)
+    wait_until(lambda: not is_alive(first), "it is dead")
+    assert is_up(service)
     wait_until(lambda: len(service.workers()) == 2, "two workers again")
     assert second in service.workers()
-    assert is_up(service)
 
 
 def test_workers_do_not_outlive_the_launcher(database: Database, own_service: Starter) -> None:
     """When the launcher is killed, its workers end by themselves and the port is free."""
-    service = own_service(on(database, DEMIJOHN_WORKERS="2"))
-    port, workers = service.port, service.workers()
+    port = str(free_port())  # one that the system gives to nobody in between
+    service = own_service(on(database, DEMIJOHN_WORKERS="2"), "--port", port)
+    workers = service.workers()
     os.kill(service.process.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, workers)), "the workers end")
-    again = own_service(on(database), "--port", str(port))
-    assert again.port == port
+    again = own_service(on(database), "--port", port)
+    assert str(again.port) == port
     assert is_up(again)
 
 
@@ -143,7 +145,7 @@ def test_worker_that_does_not_end_is_killed(database: Database, own_service: Sta
     """A worker that hangs is killed after its deadline; the exit code says that work was cut."""
     service = own_service(on(database, DEMIJOHN_DRAIN_TIMEOUT="0.1"))
     (worker,) = service.workers()
-    os.kill(worker, signal.SIGSTOP)
+    freeze(worker)
     assert service.stop() == Exit.CUT_SHORT
     assert not is_alive(worker)
 
