@@ -22,6 +22,8 @@ from tests.support.terminal import Terminal
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240
 """Seconds until an installation counts as hung."""
+BANNER = re.compile(r"(?s:.*)listens on http://(?s:.*)Ctrl-C")
+"""From its beginning to its last line."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -89,7 +91,7 @@ def running(clone: Clone) -> Iterator[Terminal]:
     """The service under `make run`, ended as a person ends it."""
     terminal = clone.start("make run")
     try:
-        terminal.wait_for(re.compile(r"(?s:.*)listens on http://"), PATIENCE)
+        terminal.wait_for(BANNER, PATIENCE)
         yield terminal
         terminal.type("\x03")
         terminal.finish(60)
@@ -116,7 +118,7 @@ def test_the_second_make_run_installs_nothing(clone: Clone) -> None:
     before = clone.installed()
     terminal = clone.start("make run")
     try:
-        terminal.wait_for(re.compile(r"(?s:.*)listens on http://"), PATIENCE)
+        terminal.wait_for(BANNER, PATIENCE)
         assert clone.get() == [{"n": 1}]
         assert "nstall" not in terminal.output
     finally:

@@ -49,7 +49,8 @@ def _reader(directory: Path, port: int, settings: Mapping[str, str] = NOTHING) -
     """
     place = directory / "reader"
     place.mkdir()
-    here = {"127.0.0.1:5000": f"127.0.0.1:{port}"}
+    # A key is asked for in the database after five seconds, however late one looks by oneself.
+    here = {"127.0.0.1:5000": f"127.0.0.1:{port}", "sleep 2": "sleep 6"}
     environ = readers_environ(directory)
     path = f"{ROOT / '.venv' / 'bin'}:{environ['PATH']}"
     environ |= {"PATH": path, **settings}
