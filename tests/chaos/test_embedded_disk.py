@@ -44,9 +44,9 @@ def test_it_comes_back_when_there_is_room(
     acknowledged = [n for n in range(20) if api.insert({"n": n}).status == 201]
     small.fill()
     disk.use_up(uri)
+    refused: list[tuple[int, str]] = []
     until = time.monotonic() + FULL_FOR
-    refused = []
-    while time.monotonic() < until:
+    while time.monotonic() < until or not refused:
         answer = api.insert({"n": "full"})
         refused.append((answer.status, answer.problem()))
     assert (503, "database-unavailable") in refused

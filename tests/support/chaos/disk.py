@@ -16,6 +16,8 @@ SIZE = 768 * MIB
 MOST_FILLERS = 200
 """Documents of a MiB: more than any log file that a database has made beforehand."""
 DATABASE = "filler"
+PATIENCE = 6_000
+"""Milliseconds in which a database that runs answers."""
 
 
 class SmallDisk:
@@ -73,7 +75,11 @@ def use_up(uri: str) -> None:
 
 
 def _opened(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
-    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=5000)
+    # Patient: a database that is slow is not full. One that ends breaks the connection, and nothing
+    # is sent a second time, which would only wait for it to come back.
+    return pymongo.MongoClient(
+        uri, retryWrites=False, serverSelectionTimeoutMS=PATIENCE, socketTimeoutMS=PATIENCE
+    )
 
 
 def _as_root(*words: str) -> None:
