@@ -36,10 +36,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+STILL = frozenset("TZX")
+"""Stopped, or dead: nobody may take a zombie away who is stopped himself."""
+
+
 def freeze(pid: int) -> None:
     """Stop a process (SIGSTOP); returns once each of its threads has, which may take a moment."""
     os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: set(_states(pid)) == {"T"}, "all its threads are stopped")
+    wait_until(lambda: set(_states(pid)) <= STILL, "all its threads are stopped")
 
 
 def _states(pid: int) -> Iterator[str]:
