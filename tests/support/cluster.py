@@ -106,7 +106,27 @@ class Cluster:
     def rolled_out(self) -> None:
         """Wait until the database and every replica of the service are ready."""
         for name in ("statefulset/mongodb", "deployment/flask-deployment"):
-            self.run("rollout", "status", name, f"--timeout={SLOW:.0f}s")
+            try:
+                self.run("rollout", "status", name, f"--timeout={SLOW:.0f}s")
+            except RefusedError as error:
+                raise RefusedError(f"{error}\n{self.situation()}") from error
+
+    def situation(self) -> str:
+        """What an operator would look at: the pods, what befell them, and what they say."""
+        asked = (
+            ("get", "pods", "-o", "wide"),
+            ("get", "events", "--sort-by=.metadata.creationTimestamp"),
+            ("logs", "-l", APP, "--prefix", "--tail=15"),
+            ("logs", "-l", DATABASE, "--prefix", "--tail=15"),
+            ("top", "pods"),
+        )
+        return "\n".join(self._tried(*each) for each in asked)
+
+    def _tried(self, *arguments: str) -> str:
+        try:
+            return self.run(*arguments)
+        except RefusedError as error:
+            return str(error)
 
     def pods(self, label: str) -> list[dict[str, Any]]:
         """The pods with the label, those that are going away too."""
