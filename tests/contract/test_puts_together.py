@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -207,6 +208,7 @@ def test_what_waits_for_a_transaction_holds_up_itself(
     assert lying_in(things) == []
     times = [1_000.0]
     puts = Puts(store.single, 30, lambda: times[0])
+    is_apart = _when_apart(puts)
     with ThreadPoolExecutor(3) as threads:
 
         def begin(asked: Put) -> Future[bool]:
@@ -218,7 +220,7 @@ def test_what_waits_for_a_transaction_holds_up_itself(
             wait_until(lambda: bool(puts._under_way), "it is under way")
             time.sleep(2 * puts._queues._bounds.slow)
             again = begin(put("locked", by=2))
-            wait_until(lambda: not puts._queues.of(THINGS).waiting, "it has its turn")
+            assert is_apart.wait(LONG)
             assert begin(put("other")).result(LONG) is True
             assert not first.done()
             assert not again.done()
@@ -231,6 +233,21 @@ def test_what_waits_for_a_transaction_holds_up_itself(
     times[0] += AVOIDED
     assert ride(queue, asked) == [False, False]
     assert not puts._under_way
+
+
+def _when_apart(puts: Puts) -> threading.Event:
+    """Set once a document is told that it is to be put apart."""
+    queues, is_apart = puts._queues, threading.Event()
+    right = queues._carry_out
+
+    def carry_out(collection: str, items: Sequence[Put]) -> Sequence[bool | BaseException | None]:
+        outcomes = right(collection, items)
+        if None in outcomes:
+            is_apart.set()
+        return outcomes
+
+    queues._carry_out = carry_out
+    return is_apart
 
 
 def test_who_is_held_to_rows_cannot_put_so(store: Store, things: Things) -> None:
