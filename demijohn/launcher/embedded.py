@@ -64,6 +64,7 @@ class Database:
         self._command = find_command()
         end_former(data)
         self._reserved, self._port = _reserve_port()
+        self._reserved_first: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._provision: subprocess.Popen[bytes] | None = None
         self._backoff = Backoff(first=0.2, most=10.0)
@@ -90,8 +91,9 @@ class Database:
     def close(self) -> None:
         """Let go of the port, and keep what was printed last."""
         self._output.close()
-        if self._reserved is not None:
-            self._reserved.close()
+        for each in (self._reserved, self._reserved_first):
+            if each is not None:
+                each.close()
 
     def _begin(self, now: float) -> float:
         if self._data.is_provisioned():
@@ -102,7 +104,7 @@ class Database:
             self._step = self._starting
         else:
             self._data.make_room()
-            self._open_port = _free_port()
+            self._reserved_first, self._open_port = _reserve_port()
             self._spawn(self._open_port)
             self._provision = self._make_user()
             self._step = self._provisioning
@@ -145,6 +147,8 @@ class Database:
             # It does not flush a new user before it closes: after a kill there may be none.
             raise self._failure("The embedded database did not stop after its user was made")
         self._data.set_provisioned()
+        if self._reserved_first is not None:
+            self._reserved_first.close()
         self._step = self._begin
         return now
 
@@ -283,8 +287,9 @@ def _uri(password: str, port: int) -> str:
 
 
 def _reserve_port() -> tuple[socket.socket | None, int]:
-    """A port for as long as the launcher lives, so that workers find the database again.
+    """A port for as long as its socket is open, so that workers find the database again.
 
+    Nor does another program get it in the second before the database listens on it.
     On Linux a bound socket that does not listen keeps every other program off the port, while
     the database, which sets SO_REUSEADDR too, can still listen on it.
     """
