@@ -20,7 +20,7 @@ import pytest
 from demijohn.exits import Exit
 from tests.conftest import Starter
 from tests.support.documents import get, post, stored
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import freeze, is_alive, wait_until
 from tests.support.service import Service, serving
 
 WRITERS = 4
@@ -155,15 +155,28 @@ def test_launcher_killed(own_service: Starter, data: Path) -> None:
     os.kill(service.process.pid, signal.SIGKILL)
     # At once: the next start ends the old database if it is still about to end.
     again = own_service(within(data))
-    assert not any(map(is_alive, rest))
+    wait_until(lambda: not any(map(is_alive, rest)), "they have ended")
     assert stored(again.url) == [{"name": "Ada"}]
+
+
+def kill_database(service: Service) -> None:
+    """SIGKILL to the database, once there is one."""
+    has_database(service)
+    pid = service.database_pid()
+    assert pid  # or all of this test's own processes would be killed
+    os.kill(pid, signal.SIGKILL)
+
+
+def has_database(service: Service) -> None:
+    """Wait until its database has been started."""
+    wait_until(lambda: service.database_pid() is not None, "a database process")
 
 
 def test_database_killed(own_service: Starter, data: Path) -> None:
     """A killed database gives 503 with Retry-After until it is back, by itself, with its data."""
     service = own_service(within(data))
     assert post(service.url, {"name": "Ada"}).status == 201
-    os.kill(service.database_pid() or 0, signal.SIGKILL)
+    kill_database(service)
     answer = post(service.url, {"name": "Bob"})
     assert answer.status in (201, 503)
     assert answer.status == 201 or int(answer.headers["retry-after"]) > 0
@@ -178,8 +191,7 @@ def test_database_killed_again_and_again(own_service: Starter, data: Path) -> No
     service = own_service(within(data))
     seen = set()
     for _ in range(2):
-        wait_until(lambda: service.database_pid() is not None, "a database process")
-        os.kill(service.database_pid() or 0, signal.SIGKILL)
+        kill_database(service)
         for _ in range(3):
             seen.add(post(service.url, {"probe": True}).status)
         wait_until(lambda: is_writing(service), "the database is back")
@@ -253,12 +265,28 @@ def test_first_start_killed_anywhere(own_service: Starter, data: Path) -> None:
         data = data.with_name(f"after-{delay}")
 
 
+def killed_half_made(own_service: Starter, data: Path) -> Path:
+    """The directory of a first start that was killed while it made the database.
+
+    Where this process stood still meanwhile it was too late, and another is begun.
+    """
+    for number in range(10):
+        data = data.with_name(f"half-made-{number}")
+        service = own_service(within(data), wait=False)
+        wait_until((data / "making").exists, "its first note")
+        has_database(service)
+        freeze(service.process.pid)  # it notes nothing any more; the database goes on
+        if is_half_made := (data / "making").exists():
+            wait_until((data / "database" / "WiredTiger").exists, "its first files")
+        service.kill()
+        if is_half_made:
+            return data
+    raise AssertionError("it was always too late")
+
+
 def test_files_that_a_killed_first_start_left_half_made(own_service: Starter, data: Path) -> None:
     """A database that would never start again is made anew: nobody's documents were in it."""
-    service = own_service(within(data), wait=False)
-    wait_until((data / "database" / "WiredTiger").exists, "its first files")
-    service.kill()
-    assert (data / "making").exists()
+    data = killed_half_made(own_service, data)
     (data / "database" / "WiredTiger.turtle").write_bytes(b"half")
     (data / "database" / "WiredTiger.wt").write_bytes(b"half")
 
