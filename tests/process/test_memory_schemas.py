@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -298,5 +299,6 @@ def _insert(service: Service, name: str) -> int:
     body = b'{"a":1}'
     told = f"Content-Length: {len(body)}", "Content-Type: application/json"
     request = head("POST", f"/v1/collections/{name}/documents", *told) + body
-    status = ask(service.port, request).status
-    return _insert(service, name) if status == 503 else status
+    while (status := ask(service.port, request).status) == 503:
+        time.sleep(0.05)
+    return status
