@@ -35,11 +35,15 @@ class Count:
         return self.missing == 0 and self.unexplained == 0
 
 
-def count(before: int, after: int, load: Load, at_once: int | None = None) -> Count:
+def count(
+    before: int, after: int, load: Load, at_once: int | None = None, earlier: int = 0
+) -> Count:
     """Hold the documents before and after a load against what its clients saw.
 
-    `at_once` are those directly after the last answer, `after` those when no more came.
+    `at_once` are those directly after the last answer, `after` those when no more came. `earlier`
+    are the loads before it on this collection, which too were cut with requests in flight: when
+    those land is the database's affair.
     """
-    in_flight = load.connections + load.broken + load.refused
+    in_flight = load.connections * (1 + earlier) + load.broken + load.refused
     early = None if at_once is None else at_once - before
     return Count(after - before, load.acknowledged, in_flight, early)

@@ -94,7 +94,9 @@ def _post(entrant: Entrant, documents: Documents, plan: Plan) -> Round:
     load, cpu = _loaded(entrant, plan)
     # At once: what is acknowledged is there already, or the acknowledgement came too early.
     at_once = kept.count_documents({})
-    return Round(load, count(before, settled_count(kept, at_once), load, at_once), cpu)
+    after = settled_count(kept, at_once)
+    earlier = bool(plan.warm_up) + plan.is_emptied  # what is emptied, another's load has filled
+    return Round(load, count(before, after, load, at_once, earlier), cpu)
 
 
 def _get(entrant: Entrant, documents: Documents, plan: Plan) -> Round:

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 from tests.bench.load import Load, Request, percentile
 
+LEAST = 5
+"""What each asks, though its time be over: this process may have stood still through it."""
+
 
 @dataclass(slots=True)
 class Seen:
@@ -49,10 +52,12 @@ def by_threads(url: str, request: Request, connections: int, seconds: int) -> Lo
 
 
 def _ask(url: str, request: Request, until: float) -> Seen:
-    """Ask on one connection until that time."""
+    """Ask on one connection until that time, and `LEAST` requests in any case."""
     seen = Seen()
+    asked = 0
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
-        while (began := time.perf_counter()) < until:
+        while (began := time.perf_counter()) < until or asked < LEAST:
+            asked += 1
             try:
                 status = _status(connection, request)
             except (OSError, http.client.HTTPException):

@@ -46,7 +46,7 @@ class Early(Floor):
         return INSERTED
 
     async def _late(self, body):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(10)
         await super()._post(body)
 
 
