@@ -230,7 +230,7 @@ def test_what_was_not_sent_was_not_done(database: Database, things: Things) -> N
     """The database is lost while they wait: database-unavailable, which says so, to each."""
     with ExitStack() as stack:
         with Breaker(database.port) as breaker:
-            store = stack.enter_context(store_behind(breaker.port, DATABASE))
+            store = stack.enter_context(store_behind(breaker.port, DATABASE, selection=1.5))
             bench = Bench(store)
             assert bench.ride([{"_id": "there"}]) == [{}]
         wait_until(store.status.is_lost, "the loss is seen")

@@ -8,13 +8,15 @@ from typing import Any
 
 import bson
 import pymongo
+import pytest
 
 from demijohn.errors import DatabaseUnavailable, DeadlineExceeded
 from demijohn.settings import Settings
+from demijohn.store import connection
 from demijohn.store.documents import Store
 from demijohn.telemetry.metrics import Metrics
 from tests.support.database import Database
-from tests.support.processes import wait_until
+from tests.support.processes import LONG, wait_until
 
 THINGS = "things"
 """The collection that `fill` fills."""
@@ -32,13 +34,19 @@ def own_store(server: Database, name: str) -> Iterator[Store]:
 
 
 @contextmanager
-def store_behind(port: int, name: str, retries: str = "true") -> Iterator[Store]:
+def store_behind(
+    port: int, name: str, retries: str = "true", selection: float = LONG
+) -> Iterator[Store]:
     """A store of a MongoDB database behind a proxy on this port, once it has answered.
 
-    `retries` says whether the driver sends a write twice.
+    `retries` says whether the driver sends a write twice, and `selection` for how many seconds it
+    looks for the database then: in a service so briefly that a slow machine may not find it.
     """
     uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&retryWrites={retries}"
-    with closing(Store(uri, Settings(mongodb_uri=uri, database=name), Metrics())) as store:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "SELECTION_MS", int(selection * 1_000))
+        made = Store(uri, Settings(mongodb_uri=uri, database=name), Metrics())
+    with closing(made) as store:
         reach(store)
         yield store
 
