@@ -10,7 +10,7 @@ from bson.datetime_ms import DatetimeMS
 from tests.support.recorder import Recorder, pump
 from tests.support.standin import wire
 
-Moment = Literal["before", "after", "unconfirmed", "dated"]
+Moment = Literal["before", "after", "unconfirmed", "dated", "unanswered"]
 NOT_IN_TIME = {
     "code": 64,
     "codeName": "WriteConcernTimeout",
@@ -30,7 +30,8 @@ class Breaker(Recorder):
     `before`: the command never reaches the database. `after`: it is carried out, and its answer
     is lost. `unconfirmed`: it is carried out, and the answer says that no majority has
     confirmed it in time; of a command that is sent again, each answer does. `dated`: likewise, and
-    the answer has the id of what was upserted, a date that only MongoDB knows.
+    the answer has the id of what was upserted, a date that only MongoDB knows. `unanswered`: it
+    never reaches the database, and nothing breaks: as often as it is sent, no answer comes.
     """
 
     def __init__(self, target: int) -> None:
@@ -53,21 +54,24 @@ class Breaker(Recorder):
         """Pass both ways, until it breaks."""
         connection = _Connection(client)
 
-        def pick(data: bytes) -> None:
+        def pick(data: bytes) -> wire.Change | None:
             self.note(data)
             if self._armed is None or wire.command_of(data).decode() != self._armed[0]:
-                return
+                return None
             if BY_ITSELF in data[:FIRST]:
-                return
+                return None
             _, moment = self._armed
             self.broken += 1
+            if moment == "unanswered":
+                return _nothing
             if moment in CHANGES:
                 connection.changes[wire.request_id_of(data)] = CHANGES[moment]
-                return
+                return None
             self._armed = None
             connection.is_deaf = True
             if moment == "before":
                 raise OSError("broken on purpose")
+            return None
 
         requests = wire.Relay(pick, server.sendall)
         answers = wire.Relay(connection.pick, connection.answer)
@@ -90,6 +94,10 @@ class _Connection:
         if self.is_deaf:
             raise OSError("broken on purpose")
         self._client.sendall(data)
+
+
+def _nothing(_: bytes) -> bytes:
+    return b""
 
 
 def _adds(more: dict[str, object]) -> wire.Change:
