@@ -7,6 +7,7 @@ dead, which is the very failure that a drill must see. This one has no code that
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -27,6 +28,10 @@ _TURNED_AWAY: dict[int, Failure] = {
     HTTPStatus.FORBIDDEN: Failure.DENIED,
     HTTPStatus.TOO_MANY_REQUESTS: Failure.LIMITED,
 }
+_EXHAUSTED = frozenset(
+    {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+)
+"""What connect(2) and socket(2) say where this machine has no port, file or memory left."""
 Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
@@ -87,7 +92,7 @@ class Answer:
     status: int
     failure: Failure | None
     fault: str = ""
-    """Of what is unreachable: why, in the system's words."""
+    """Of what could not be reached, or not be sent: why, in the system's words."""
 
     @property
     def how(self) -> str:
@@ -136,7 +141,10 @@ class Connection(asyncio.Protocol):
         other side is told.
         """
         family, address = target.address
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            return _without_connection(error)
         sock.setblocking(False)
         try:
             if receive_buffer:
@@ -264,4 +272,5 @@ def _without_connection(error: OSError) -> Answer:
         return Answer(NO_STATUS, Failure.RESET)
     if isinstance(error, TimeoutError):
         return Answer(NO_STATUS, Failure.TIMED_OUT)
-    return Answer(NO_STATUS, Failure.UNREACHABLE, str(error))
+    kind = Failure.EXHAUSTED if error.errno in _EXHAUSTED else Failure.UNREACHABLE
+    return Answer(NO_STATUS, kind, str(error))

@@ -35,6 +35,9 @@ _BACKLOG_AT_END = 2.0
 _PATIENCE_AT_END = 40.0
 """Seconds that requests and streams under way then get; each has deadlines of its own."""
 
+_NO_FAULT = (None, Failure.LIMITED, Failure.EXHAUSTED)
+"""Ends of a request of the burst that the service does not answer for."""
+
 Report = Callable[[Line], None]
 
 
@@ -293,7 +296,7 @@ class Load:
             for _ in left:
                 data = self._target.request("GET", "/")
                 connection, answer = await self._send(data, connection)
-                failed += answer.expecting(HTTPStatus.OK) not in (None, Failure.LIMITED)
+                failed += answer.expecting(HTTPStatus.OK) not in _NO_FAULT
             if connection is not None:
                 connection.close()
 

@@ -23,6 +23,8 @@ class Failure(StrEnum):
     """Nobody listened."""
     UNREACHABLE = "unreachable"
     """The connection could not be made for another reason."""
+    EXHAUSTED = "exhausted"
+    """This machine had no port, no file or no memory left for a connection: nothing was sent."""
     RESET = "reset"
     """The connection was reset before any byte of the answer."""
     CLOSED = "closed"
@@ -88,7 +90,7 @@ class Failed(_Model):
     kind: Failure
     count: int
     fault: str = ""
-    """Of what is unreachable: why, in the system's words."""
+    """Of what could not be reached, or not be sent: why, in the system's words."""
 
     @property
     def how(self) -> str:
@@ -186,7 +188,10 @@ class Result(_Model):
         return table
 
     def excused(self) -> int:
-        """How many there are that it doesn't answer for: its key or its limits turned them away."""
+        """How many there are that it doesn't answer for.
+
+        Its key or its limits turned them away, or they were never sent.
+        """
         return sum(each.count for each in self.failures if self._is_excused(each))
 
     @property
@@ -194,12 +199,21 @@ class Result(_Model):
         """Requests that were answered 429 while the key was a good one."""
         return sum(each.count for each in self.failures if self._is_limited(each))
 
+    @property
+    def exhausted(self) -> dict[str, int]:
+        """Requests that the load's own machine had no means to send, by what it lacked."""
+        lacked: dict[str, int] = {}
+        for each in self.failures:
+            if each.kind is Failure.EXHAUSTED:
+                lacked[each.fault] = lacked.get(each.fault, 0) + each.count
+        return lacked
+
     def _is_limited(self, failed: Failed) -> bool:
         since = self.denied_from
         return failed.kind is Failure.LIMITED and (since is None or failed.second < int(since))
 
     def _is_excused(self, failed: Failed) -> bool:
-        if failed.kind is Failure.LIMITED:
+        if failed.kind in (Failure.LIMITED, Failure.EXHAUSTED):
             return True
         if self.denied_from is None:
             return False

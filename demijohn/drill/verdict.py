@@ -202,7 +202,7 @@ def _missed_load(run: Run) -> Iterator[str]:
 
 
 def _turned_away(run: Run) -> Iterator[str]:
-    """What the service answered as it is told to, and what says nothing of how well it serves."""
+    """What was answered as it is told to, or not sent: it says nothing of how well it serves."""
     result = run.result
     if result.denied_from is not None:
         yield (
@@ -211,6 +211,8 @@ def _turned_away(run: Run) -> Iterator[str]:
         )
     elif run.is_cut:
         yield f"the load ended by itself after {result.seconds:.0f} s"
+    for lack, count in result.exhausted.items():
+        yield f"{count} requests could not be sent, for want of what this machine has: {lack}"
     if limited := result.limited:
         yield (
             f"{limited} requests were more than the service's own limits let through (429): "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from demijohn.store.markers import Markers
 from tests.conftest import Starter
 from tests.support.database import Database, free_port
 from tests.support.processes import LONG, wait_until
+from tests.support.service import clean_environ
 
 Behaviour = Callable[["Peer"], bool]
 """What a server does with one request; whether the connection goes on."""
@@ -233,6 +236,32 @@ def test_what_is_unreachable_says_why() -> None:
 
     assert kinds(result) == {Failure.UNREACHABLE}
     assert {each.fault for each in result.failures} == {"[Errno 101] Network is unreachable"}
+
+
+def test_what_this_machine_has_no_means_to_send_is_told_apart() -> None:
+    """Where no more files may be open, a request is not sent, and that is how it is counted."""
+
+    def slowly(peer: Peer) -> bool:
+        time.sleep(0.3)
+        peer.answer()
+        return True
+
+    words = ("--run", "run", "--rate", "200", "--max-rate", "200", "--low-rate", "20")
+    command = [sys.executable, "-m", "demijohn", "drill", "load", *words, "--seconds", "2"]
+    with serving(slowly) as server:
+        said = subprocess.run(
+            ["sh", "-c", 'ulimit -n 32; exec "$@"', "sh", *command, "--url", server.url],
+            env=clean_environ({}),
+            capture_output=True,
+            check=True,
+            timeout=LONG,
+        )
+    result = Line.model_validate_json(said.stdout.splitlines()[-1]).result
+
+    assert result is not None
+    assert kinds(result) == {Failure.EXHAUSTED}
+    assert result.exhausted == {"[Errno 24] Too many open files": result.failed}
+    assert result.done > 0
 
 
 def test_a_good_service_has_no_failures() -> None:

@@ -152,7 +152,7 @@ def test_a_run_without_fault_holds() -> None:
 
 
 @pytest.mark.parametrize("lane", list(Lane))
-@pytest.mark.parametrize("kind", sorted(set(Failure) - {Failure.LIMITED}))
+@pytest.mark.parametrize("kind", sorted(set(Failure) - {Failure.LIMITED, Failure.EXHAUSTED}))
 def test_one_failure_of_any_kind_breaks_the_promise(lane: Lane, kind: Failure) -> None:
     """A single failed request, in whichever lane, is exit code 1."""
     verdict = judge(with_failure(lane, kind))
@@ -204,6 +204,19 @@ def test_what_the_services_own_limits_turn_away_is_no_fault() -> None:
 
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "1 requests were more than the service's own limits let through" in verdict.missed[0]
+
+
+def test_what_the_loads_machine_could_not_send_is_no_fault() -> None:
+    """The service was never asked: nothing is broken, and nothing is shown."""
+    lack = "[Errno 99] Cannot assign requested address"
+    failed = Failed(second=20, lane=Lane.ONE_SHOT, kind=Failure.EXHAUSTED, count=3, fault=lack)
+
+    verdict = judge(with_result(failures=[failed]))
+
+    assert (verdict.outcome, verdict.broken) == (Outcome.INCONCLUSIVE, ())
+    assert verdict.missed == (
+        f"3 requests could not be sent, for want of what this machine has: {lack}",
+    )
 
 
 def of_a_revoked_key(*failures: tuple[int, Lane, Failure]) -> Run:
