@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import bson
-import psutil
 import pytest
 from bson import (
     Binary,
@@ -29,13 +29,20 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.support.client import Command, demijohn
+from tests.bench.usage import peak, reset_peak
+from tests.support.client import PATIENCE, Command, demijohn
 from tests.support.database import Database
-from tests.support.processes import is_alive
-from tests.support.service import Service
+from tests.support.service import Service, clean_environ
 
 Raw = RawBSONDocument
 MIB = 1024 * 1024
+TELLING_ITS_PEAK = """
+import atexit, os, runpy, sys
+from tests.bench.usage import peak
+atexit.register(lambda: print(peak(os.getpid()), file=sys.stderr))
+runpy.run_module("demijohn", run_name="__main__", alter_sys=True)
+"""
+"""`python -c …` with the arguments of a command: nobody outside is sure to look at its last."""
 VALUES: list[Any] = [
     *(None, True, False, 0, -(2**31), 2**31 - 1, Int64(0), Int64(2**63 - 1), Int64(-(2**63))),
     *(0.0, -0.0, 1.0, 0.1, 5e-324, 1.7976931348623157e308),
@@ -84,6 +91,21 @@ class Pair:
     def load(self, *arguments: str, feed: bytes | None = None) -> Command:
         """Import into `there`."""
         return self._run("import", self.there, *arguments, feed=feed)
+
+    def peak_of(self, command: str, *arguments: str) -> int:
+        """The most memory that a command has had, as it says itself at its end."""
+        goal = self.there if command == "import" else self.here
+        common = (command, "--collection", goal.name, "--url", self._service.url)
+        ended = subprocess.run(
+            [sys.executable, "-c", TELLING_ITS_PEAK, *common, *arguments],
+            cwd=self._directory,
+            env=clean_environ({}),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return int(ended.stderr.splitlines()[-1])
 
     def _run(
         self, command: str, goal: Collection[Raw], *arguments: str, feed: bytes | None = None
@@ -202,6 +224,7 @@ def test_names_of_collections_are_held_to_the_rules(service: Service, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
 def test_memory_of_a_trip_does_not_grow(service: Service, pairs: Callable[[], Pair]) -> None:
     """Ten times the documents need no more memory, of the commands or of the worker."""
     (worker,) = service.workers()
@@ -209,48 +232,11 @@ def test_memory_of_a_trip_does_not_grow(service: Service, pairs: Callable[[], Pa
     for count in (2_000, 20_000):
         pair = pairs()
         pair.fill({"n": n, "text": "x" * 1_000} for n in range(count))
-        with Peak(worker) as at_worker:
-            commands = [_peak(pair.export, "all.ndjson", "--extended")]
-            commands.append(_peak(pair.load, "all.ndjson", "--extended"))
+        reset_peak(worker)
+        commands = [pair.peak_of(each, "all.ndjson", "--extended") for each in ("export", "import")]
         assert pair.are_equal()
-        peaks.append((at_worker.bytes, *commands))
+        peaks.append((peak(worker), *commands))
 
     growth = [large - small for small, large in zip(*peaks, strict=True)]
+    print([each // MIB for each in growth])
     assert max(growth) < 16 * MIB, growth
-
-
-class Peak:
-    """The most memory that a process has while this is entered."""
-
-    def __init__(self, pid: int) -> None:
-        """Take the process."""
-        self.bytes = 0
-        self._pid = pid
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        """Look from now on."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Look no more."""
-        self._is_over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._is_over.wait(0.02) and is_alive(self._pid):
-            try:
-                self.bytes = max(self.bytes, psutil.Process(self._pid).memory_info().rss)
-            except psutil.NoSuchProcess:
-                return
-
-
-def _peak(begin: Callable[..., Command], *arguments: str) -> int:
-    """The most memory that a command has had."""
-    command = begin(*arguments)
-    with Peak(command.process.pid) as peak:
-        ended = command.end()
-    assert ended.code == 0, ended.err
-    return peak.bytes
