@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import signal
 import socket
 import threading
@@ -30,6 +31,9 @@ class Load:
     port: int
     thought: float
     """Seconds between two requests on a kept connection."""
+    patience: float
+    """Seconds within which a client has to ask again: the service's delay. Who stood still for
+    longer has no claim to his connection."""
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -55,15 +59,18 @@ class Load:
                 client.connect()
             except ConnectionRefusedError:
                 return
-            closes = False
+            closes, since = False, math.inf
             while not closes:
-                closes = self._note("keep-alive", partial(_ask_again, client))
+                latest, since = since + self.patience, time.monotonic()
+                closes = self._note("keep-alive", partial(_ask_again, client, latest))
                 time.sleep(self.thought)
             client.close()
 
     def _note(self, kind: str, ask: Callable[[], bool]) -> bool:
         try:
             closes = ask()
+        except TooLateError:
+            return True
         except (OSError, EOFError, http.client.HTTPException) as error:
             self.failures.append(f"{kind}: {error!r}")
             return True
@@ -80,10 +87,25 @@ def _ask(connection: socket.socket) -> bool:
     return True
 
 
-def _ask_again(client: http.client.HTTPConnection) -> bool:
-    client.request("POST", "/data", BODY, {"Content-Type": "application/json"})
-    answer = client.getresponse()
-    answer.read()
+class TooLateError(Exception):
+    """The client stood still for so long that its connection may have been closed meanwhile."""
+
+
+def _ask_again(client: http.client.HTTPConnection, latest: float) -> bool:
+    """Ask on a kept connection; whether it ends with the answer.
+
+    A failure of what was not sent by the `latest` moment is a TooLateError.
+    """
+    sent = math.inf
+    try:
+        client.request("POST", "/data", BODY, {"Content-Type": "application/json"})
+        sent = time.monotonic()
+        answer = client.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        if min(sent, time.monotonic()) > latest:
+            raise TooLateError from error
+        raise
     if answer.status != 201:
         raise EOFError(answer.status)
     return answer.will_close
@@ -95,7 +117,7 @@ def _stop_under_load(
     settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_DELAY": delay}
     service = own_service({**settings, "DEMIJOHN_WORKERS": "2"})
     Api(service.url).insert({})
-    load = Load(service.port, thought)
+    load = Load(service.port, thought, patience=float(delay) or math.inf)
     kinds = [load.one_shot] * 3 + [load.keep_alive] * 8
     threads = [threading.Thread(target=kind, daemon=True) for kind in kinds]
     for thread in threads:
@@ -119,6 +141,6 @@ def test_without_a_delay_keep_alive_clients_are_cut_off(
     database: Database, own_service: Starter
 ) -> None:
     """The control: what the delay is for shows when it is not there, and nothing else does."""
-    failures = _stop_under_load(database, own_service, delay="0", thought=0.4).failures
+    failures = _stop_under_load(database, own_service, delay="0", thought=1.0).failures
     assert failures
     assert all(each.startswith("keep-alive") for each in failures)
