@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from itertools import islice
 
@@ -148,7 +148,8 @@ def test_a_stop_leaves_nobody_without_an_answer(
     database: Database, own_service: Starter, stored: Documents
 ) -> None:
     """SIGTERM in the midst of it: whoever was let in is answered, and nothing of it is lost."""
-    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_DELAY": "2"}
+    # Longer than a client may stand still: one that asks again later is cut off.
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_DELAY": "5"}
     service = own_service(settings)
 
     def one(number: int) -> list[Sent]:
@@ -173,8 +174,13 @@ def pausable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         database.stop()
 
 
-def _ask_while_paused(service: Service, database: Database) -> tuple[list[Sent], list[Sent]]:
-    """What is sent to a database that does not answer: what was told meanwhile, and all of it."""
+def _ask_while_paused(
+    service: Service, database: Database, awaited: int | None = None
+) -> tuple[list[Sent], list[Sent]]:
+    """What is sent to a database that does not answer: what was told meanwhile, and all of it.
+
+    It answers after a while, or once somebody has been told the awaited status.
+    """
     each_of = list(islice(wishes("paused"), 7))
     with ExitStack() as stack, ThreadPoolExecutor(CLIENTS) as threads:
         clients = [Client(service.port) for _ in range(4 * len(each_of))]
@@ -190,10 +196,17 @@ def _ask_while_paused(service: Service, database: Database) -> tuple[list[Sent],
             for number, client in enumerate(clients)
             for wish in islice(wishes(f"paused{number}"), number % 7, number % 7 + 1)
         ]
+        if awaited is not None:
+            wait_until(lambda: awaited in _statuses(told), f"one is told {awaited}")
         early, _ = wait(told, PAUSE)
         early_ones = [each.result() for each in early]
         database.resume()
         return early_ones, [each.result() for each in told]
+
+
+def _statuses(told: Sequence[Future[Sent]]) -> set[int]:
+    """What some have been told by now."""
+    return {each.result().status for each in told if each.done()}
 
 
 def test_nobody_is_told_before_the_database_has_answered(
@@ -215,7 +228,7 @@ def test_nobody_is_told_before_the_database_has_answered(
 def test_an_early_acknowledgement_is_found(pausable: Database, own_service: Starter) -> None:
     """The control: a build that acknowledges what it is about to send."""
     settings = {"MONGODB_URI": pausable.uri, **faults.environ(faults.ACKNOWLEDGED_EARLY)}
-    early, _ = _ask_while_paused(own_service(settings), pausable)
+    early, _ = _ask_while_paused(own_service(settings), pausable, awaited=201)
     assert 201 in [sent.status for sent in early]
 
 
