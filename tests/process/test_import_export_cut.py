@@ -17,6 +17,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from demijohn.cli.sending import MOST_WEIGHT
 from tests.support.client import Command, Ended, demijohn, ndjson, read_ndjson
 from tests.support.database import Database, free_port
 from tests.support.processes import LONG, wait_until
@@ -317,4 +318,7 @@ def test_memory_of_an_import_does_not_grow(
 
     assert ended.code == 0, ended.err
     assert documents.count_documents({}) == total
-    assert at_end[0] - at_start[0] < 8 * MIB
+    print(f"{(at_end[0] - at_start[0]) / MIB:.1f} MiB")
+    # A service that stands still has it hold more than one that was quick at the beginning: what
+    # is read ahead, and as much again on its way. Far less than what is sent in between.
+    assert at_end[0] - at_start[0] < 2 * MOST_WEIGHT + 4 * MIB
