@@ -66,7 +66,7 @@ test-cluster: cluster ## The manifests and drills on a real Kubernetes (KEEP=1 l
 	    $(if $(KEEP),,tests/cluster/run.sh down;) exit $$code
 
 soak: dev ## The same promises at the sizes that are reported
-	@$(BIN)/python -m pytest -m soak --ignore=tests/cluster
+	@SCALE=$${SCALE:-1} $(BIN)/python -m pytest -m soak --ignore=tests/cluster
 
 soak-cluster: cluster ## The drills at the sizes that are reported, on a real Kubernetes
 	@tests/cluster/run.sh soak tests/cluster
