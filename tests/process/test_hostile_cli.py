@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,14 @@ def _serve(server: socket.socket, answer: bytes) -> None:
             connection, _ = server.accept()
         except OSError:  # it is closed
             return
-        with connection:
-            connection.recv(65_536)
-            connection.sendall(answer)
+        threading.Thread(target=_answer, args=(connection, answer), daemon=True).start()
+
+
+def _answer(connection: socket.socket, answer: bytes) -> None:
+    """Say it once something has come, and leave when all has: a reset would take it away."""
+    with connection, suppress(OSError):
+        connection.recv(65_536)
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65_536):
+            pass
