@@ -20,6 +20,7 @@ from tests.conftest import Starter
 from tests.support.api import Api
 from tests.support.browser import Browser, browsing, missing_program
 from tests.support.database import Database, emptied
+from tests.support.processes import wait_until
 from tests.support.service import Service
 
 pytestmark = pytest.mark.skipif(
@@ -111,8 +112,8 @@ def test_the_policy_is_in_force(browser: Browser, service: Service) -> None:
         "document.body.append(script);"
     )
 
+    wait_until(lambda: _complains(browser, "Content Security Policy"), "the console says so")
     assert browser.driver.title != "taken"
-    assert any("Content Security Policy" in each for each in browser.complaints())
 
 
 def test_what_is_elsewhere_is_out_of_reach(browser: Browser) -> None:
@@ -124,7 +125,12 @@ def test_what_is_elsewhere_is_out_of_reach(browser: Browser) -> None:
     )
 
     assert "Failed to fetch" in failure
-    assert any("ERR_NAME_NOT_RESOLVED" in each for each in browser.complaints())
+    wait_until(lambda: _complains(browser, "ERR_NAME_NOT_RESOLVED"), "the console says so")
+
+
+def _complains(browser: Browser, word: str) -> bool:
+    """Whether one of the console's new lines has the word."""
+    return any(word in each for each in browser.complaints())
 
 
 @contextmanager
@@ -194,7 +200,7 @@ def test_no_schema_holds_the_page_up(browser: Browser, service: Service) -> None
             ".highlight-code", _operation(browser, "post", f"/v1/collections/{name}/documents")
         )
 
-        assert '"pattern": "string"' in example.text
+        wait_until(lambda: '"pattern": "string"' in example.text, "the example is there")
         assert browser.complaints() == []
 
 
