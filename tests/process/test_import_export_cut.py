@@ -28,6 +28,7 @@ Documents = Collection[dict[str, Any]]
 Starter = Callable[..., Service]
 
 MIB = 1024 * 1024
+PADDING = "x" * 2_000
 STOPPED = re.compile(
     r"Stopped after (\d+) records \((\d+) inserted, (\d+) refused(?:, (\d+) unknown)?\)\. "
     r"Go on with --skip \1\."
@@ -97,9 +98,12 @@ def dam(service: Service) -> Iterator[Dam]:
 
 
 def endless() -> Iterator[bytes]:
-    """More records than any test waits for: {"n": 1}, {"n": 2}, and so on."""
+    """More records than any test waits for: {"n": 1}, {"n": 2}, and so on.
+
+    Not tiny ones, of which thousands are in a request: those under way get some seconds at Ctrl-C.
+    """
     for start in count(1, 100):
-        yield ndjson({"n": number} for number in range(start, start + 100))
+        yield ndjson({"n": number, "padding": PADDING} for number in range(start, start + 100))
 
 
 def numbers(collection: Documents) -> list[int]:

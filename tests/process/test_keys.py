@@ -25,7 +25,11 @@ from tests.support.service import Service, serving
 from tests.support.wsgi import flask_run
 
 NAME = "keys_in_use"
-BOTH = {"DEMIJOHN_WORKERS": "2", "DEMIJOHN_FEED_HEARTBEAT": "0.5"}
+BOTH = {
+    "DEMIJOHN_WORKERS": "2",
+    "DEMIJOHN_FEED_HEARTBEAT": "0.5",
+    "DEMIJOHN_BODY_MIN_RATE": "0",  # an upload waits here until a key is known to be none
+}
 LINES = "application/x-ndjson"
 
 

@@ -25,6 +25,8 @@ PATH = f"/v1/collections/{NAME}/documents"
 NDJSON = "Content-Type: application/x-ndjson"
 CHUNKED = "Transfer-Encoding: chunked"
 BEGUN = head("POST", PATH, NDJSON, CHUNKED)
+AT_ANY_PACE = {"DEMIJOHN_BODY_MIN_RATE": "0"}
+"""For an upload that a test lets wait for something else."""
 
 
 def chunk(data: bytes) -> bytes:
@@ -261,7 +263,8 @@ def test_uploads_keep_nobody_waiting(database: Database, own_service: Starter) -
 
 def test_uploads_are_bounded(database: Database, own_service: Starter, kept: Documents) -> None:
     """One too many is 503 with Retry-After; when another has ended, there is room."""
-    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_MAX_STREAMS": "1"})
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_MAX_STREAMS": "1"}
+    service = own_service({**settings, **AT_ANY_PACE})
     with connect(service.port) as first:
         talk = Talk(first)
         talk.send(WHOLE)
@@ -277,7 +280,7 @@ def test_uploads_are_bounded(database: Database, own_service: Starter, kept: Doc
 def test_a_lost_database_ends_an_upload(own_database: Database, own_service: Starter) -> None:
     """Each document of the command that failed is told, and the answer is cut without an end."""
     settings = {"MONGODB_URI": own_database.uri, "DEMIJOHN_DATABASE_TIMEOUT": "5"}
-    service = own_service(settings)
+    service = own_service({**settings, **AT_ANY_PACE})
     with connect(service.port) as connection:
         talk = Talk(connection)
         talk.send(b'{"_id":1}\n')
@@ -301,7 +304,8 @@ def test_an_upload_while_the_service_stops(
     database: Database, own_service: Starter, kept: Documents, patience: int
 ) -> None:
     """It goes on to its end if that comes in time, and is cut if not."""
-    service = own_service({"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_TIMEOUT": str(patience)})
+    settings = {"MONGODB_URI": database.uri, "DEMIJOHN_DRAIN_TIMEOUT": str(patience)}
+    service = own_service({**settings, **AT_ANY_PACE})
     with connect(service.port) as connection:
         talk = Talk(connection)
         talk.send(WHOLE)
