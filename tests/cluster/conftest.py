@@ -97,4 +97,5 @@ def service(_deployed: Cluster) -> Cluster:
     _deployed.scale_limits(2, 2)
     _deployed.rolled_out()
     _deployed.hasten_to_replicas(2)
+    _deployed.forget_connections()
     return _deployed

@@ -201,6 +201,18 @@ class Cluster:
 
         wait_until(has_come, f"{count} replicas", SLOW)
 
+    def forget_connections(self) -> None:
+        """Have the lab's node forget where connections to the node port led.
+
+        One whose client closes it when its pod has gone is never closed properly. For minutes the
+        node goes on sending all that comes from its port to that pod: a new connection that is
+        given the port fails with "No route to host", however well the service is.
+        """
+        if os.environ.get("CLUSTER_LAB"):
+            words = ["conntrack", "-D", "-p", "tcp", "--orig-port-dst", str(NODE_PORT)]
+            # It fails where there is nothing to forget.
+            subprocess.run(words, check=False, capture_output=True, timeout=SLOW)
+
     def _has_replicas(self, count: int) -> bool:
         return len(self.ready(APP)) == count and not self.leaving(APP)
 
