@@ -22,8 +22,15 @@ def _evict(cluster: Cluster, name: str) -> None:
     cluster.run("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
 
 
-def _may_go(cluster: Cluster) -> int:
-    return int(cluster.get("pdb/flask-pdb")["status"]["disruptionsAllowed"])
+def _wait_for_budget(cluster: Cluster, pods: int) -> None:
+    """Wait until the budget knows that all of so many pods are well, and that one may go."""
+
+    def is_known() -> bool:
+        status = cluster.get("pdb/flask-pdb")["status"]
+        known = (status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"])
+        return known == (pods, pods, 1)
+
+    wait_until(is_known, "the budget knows of all pods")
 
 
 def _names(cluster: Cluster) -> list[str]:
@@ -34,6 +41,7 @@ def test_evictions_come_one_at_a_time(service: Cluster) -> None:
     """Of five ready pods one may go; the next is a 429 until the first is replaced."""
     service.scale_limits(5, 5)
     service.wait_for_replicas(5)
+    _wait_for_budget(service, 5)
     first, second, *_ = _names(service)
 
     _evict(service, first)
@@ -41,7 +49,7 @@ def test_evictions_come_one_at_a_time(service: Cluster) -> None:
         _evict(service, second)
 
     service.wait_for_replicas(5)
-    wait_until(lambda: _may_go(service) == 1, "the budget knows that the pod is replaced")
+    _wait_for_budget(service, 5)
     _evict(service, second)
 
 
