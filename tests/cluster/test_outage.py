@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
 
 import pytest
 
@@ -55,50 +57,68 @@ def _repeat(action: object, over: threading.Event, pause: float) -> threading.Th
     return threading.Thread(target=run)
 
 
-def _client(url: str, number: int, seen: Counter[str], over: threading.Event) -> threading.Thread:
+@dataclass(frozen=True)
+class _Asked:
+    """One request: when it began and ended, and how."""
+
+    began: float
+    ended: float
+    how: str
+
+
+def _client(url: str, number: int, seen: list[_Asked], over: threading.Event) -> threading.Thread:
     """One client: reads or writes, keeps its connection or makes one a request, never retries."""
     headers = {"Connection": "close"} if number % 2 else {}
     api = Api(url)
 
-    def ask() -> None:
+    def how() -> str:
         try:
             answer = api.insert({"n": 1}) if number % 3 else api.get("/data")
             if headers:
                 api.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is counted and named
-            seen[repr(error)] += 1
-            return
+            return repr(error)
         # `problem` holds a 503 to its Retry-After.
-        seen["good" if answer.status < 300 else f"{answer.status} {answer.problem()}"] += 1
+        return "good" if answer.status < 300 else f"{answer.status} {answer.problem()}"
+
+    def ask() -> None:
+        began = time.monotonic()
+        ending = how()
+        seen.append(_Asked(began, time.monotonic(), ending))
 
     return _repeat(ask, over, 0.1)
+
+
+def _counted(seen: list[_Asked], since: float = 0, until: float = inf) -> Counter[str]:
+    """How those went that began and ended in this time."""
+    return Counter(each.how for each in seen if since <= each.began and each.ended <= until)
 
 
 def test_a_minute_without_the_database(service: Cluster) -> None:
     """Each request gets a 503 with Retry-After, none is refused, no pod restarts or is unready."""
     over = threading.Event()
-    seen: Counter[str] = Counter()
+    seen: list[_Asked] = []
     watch = _Watch(service)
     clients = [_client(service.url, number, seen, over) for number in range(CLIENTS)]
 
     with _beside(*clients, _repeat(watch.look, over, 0.2), over=over):
-        time.sleep(3)
+        wait_until(lambda: _counted(seen)["good"] > CLIENTS, "it answers")
         service.run("scale", "statefulset/mongodb", "--replicas=0")
         wait_until(lambda: not service.pods(DATABASE), "the database is gone")
-        before = seen.copy()
+        gone = time.monotonic()
         time.sleep(MINUTE)
-        during = seen - before
+        back = time.monotonic()
         service.run("scale", "statefulset/mongodb", "--replicas=1")
         service.settle()
+        settled = time.monotonic()
         time.sleep(5)
-        good = seen["good"]
-        wait_until(lambda: seen["good"] > good, "it answers again, without a restart")
+        wait_until(lambda: _counted(seen, settled)["good"], "it answers again, without a restart")
 
-    print(f"before {dict(before)}, during {dict(during)}, in all {dict(seen)}")
-    assert before["good"] > CLIENTS
+    during, all_ = _counted(seen, gone, back), _counted(seen)
+    print(f"while it was gone {dict(during)}, in all {dict(all_)}")
     assert set(during) == {"503 database-unavailable"}
     assert during.total() > CLIENTS * 10
-    assert {each.split()[0] for each in seen} == {"good", "503"}
+    assert {each.split()[0] for each in all_} == {"good", "503"}
     assert (watch.fewest, service.restarts(APP)) == (2, watch.restarts)
 
 
