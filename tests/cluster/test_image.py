@@ -188,7 +188,7 @@ def test_it_is_the_first_process(settings: dict[str, str]) -> None:
 
 def test_it_drains_when_it_is_stopped(settings: dict[str, str]) -> None:
     """On SIGTERM: not ready, and still serving, each answer the last one; then exit code 0."""
-    with service({**settings, "DEMIJOHN_DRAIN_DELAY": "3"}) as container:
+    with service({**settings, "DEMIJOHN_DRAIN_DELAY": "10"}) as container:
         container.signal("TERM")
 
         wait_until(lambda: container.management.ask("GET", "/readyz").status == 503, "it drains")
