@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.support.cluster import ROOT, Cluster
-from tests.support.drills import BROKEN, HELD, drill
+from tests.support.drills import BROKEN, HELD, conclusive_drill, drill
 
 METRICS = "apiservice/v1beta1.metrics.k8s.io"
 
@@ -19,7 +19,7 @@ def test_two_five_two(service: Cluster, tmp_path: Path) -> None:
     """`drill autoscale` on `/data`, with the target and requests as shipped and short windows."""
     service.scale_limits(2, 5)
 
-    ended = drill(service, tmp_path, "autoscale", "--timeout", "600")
+    ended = conclusive_drill(service, tmp_path, "autoscale", "--timeout", "600")
 
     assert ended.code == HELD, ended.said
     shown = {each.suffix for each in ended.directory.iterdir()}
@@ -32,7 +32,7 @@ def test_two_five_two_with_the_windows_as_shipped(service: Cluster, tmp_path: Pa
     """The same with the HPA of deploy/base, untouched: a quarter of an hour."""
     service.run("apply", "-f", str(ROOT / "deploy" / "base" / "hpa.yaml"))
 
-    ended = drill(service, tmp_path, "autoscale", "--timeout", "1800")
+    ended = conclusive_drill(service, tmp_path, "autoscale", "--timeout", "1800")
 
     assert ended.code == HELD, ended.said
 

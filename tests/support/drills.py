@@ -47,6 +47,16 @@ class Ended:
         return json.loads((self.directory / "report.json").read_bytes())
 
 
+def conclusive_drill(cluster: Cluster, directory: Path, name: str, *options: str) -> Ended:
+    """The same, once more where it says itself that it proves nothing.
+
+    So it does where this machine stands still for seconds, and where by chance none of its streams
+    was on a pod that was told to end.
+    """
+    ended = drill(cluster, directory, name, *options)
+    return drill(cluster, directory, name, *options) if ended.code == INCONCLUSIVE else ended
+
+
 def drill(cluster: Cluster, directory: Path, name: str, *options: str) -> Ended:
     """Run `demijohn drill` to its end, whatever that is."""
     report = directory / f"drill-{name}-{uuid.uuid4().hex[:6]}"
