@@ -161,11 +161,14 @@ def test_everything_is_told_once_through(
         HARM[harm](stage)
         writer.join()
     last = writes - 1
-    wait_until(lambda: all(last in each.told[-1:] for each in followers), "all have the last", 120)
+    wait_until(
+        lambda: all(last in each.told[-1:] and each.returns > 1 for each in followers),
+        "all have come back, and have the last",
+        120,
+    )
     for follower in followers:
         follower.stop()
         assert follower.told == list(range(writes))
-        assert follower.returns > 1
 
 
 def test_who_forgets_the_id_misses_some(
