@@ -249,7 +249,7 @@ def test_uploads_keep_nobody_waiting(database: Database, own_service: Starter) -
     count = 60
     body = b"".join(b'{"n":%d}\n' % number for number in range(500))
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(service.port)) for _ in range(2 * count)]
+        held = [stack.enter_context(connect(service.port, 120)) for _ in range(2 * count)]
         for connection in held[:count]:
             connection.sendall(BEGUN + chunk(WHOLE) + b"ff\r\n")
         for connection in held[count:]:
