@@ -87,6 +87,7 @@ class Load:
         self._pace = Pace(plan.rate, plan.highest, plan.lowest)
         self._admission = access.Admission()
         self._is_stopped = asyncio.Event()
+        self._is_falling = False
         self._lanes: Queue = asyncio.Queue()
         self._one_shots: Queue = asyncio.Queue()
         self._lateness = 0.0
@@ -98,8 +99,7 @@ class Load:
 
     def fall(self) -> None:
         """Go down to the lowest rate, and stay there."""
-        self._tally.fell(self._clock())
-        self._pace.fall()
+        self._is_falling = True
 
     def stop(self) -> None:
         """Begin no more requests, finish those under way, report the result."""
@@ -126,8 +126,7 @@ class Load:
             work += [streams.keep_open(offset, self._note_stream) for offset in offsets]
         tasks = [self._loop.create_task(each) for each in work]
         ticking = self._loop.create_task(self._tick())
-        await self._offer()
-        seconds = self._clock()
+        seconds = await self._offer()
         streams.finish()
         unsent = await self._finish(tasks)
         ticking.cancel()
@@ -140,21 +139,28 @@ class Load:
 
     # What is due
 
-    async def _offer(self) -> None:
-        """Queue each request when it is due, until the end.
+    async def _offer(self) -> float:
+        """Queue each request when it is due, until the end; the second at which that was.
 
-        Also where this process comes to that late: what was due by then is offered.
+        Also where this process comes to that late, or to a fall: what was due by then is offered.
         """
         number, due, now = 0, 0.0, 0.0
         end = math.inf if self._plan.seconds is None else self._plan.seconds
-        while not self._is_stopped.is_set() and now < end:
+        while now < end:
+            is_last = self._is_stopped.is_set()
             now = min(self._clock(), end)
             *moments, due = self._pace.due(due, now)
             for moment in moments:
                 self._queue_for(number).put_nowait(_Request(number, moment))
                 self._tally.due()
                 number += 1
+            if self._is_falling and not self._pace.is_low:
+                self._tally.fell(now)
+                self._pace.fall()
+            if is_last:
+                break
             await asyncio.sleep(max(min(due, end) - self._clock(), _SHORTEST_SLEEP))
+        return now
 
     def _queue_for(self, number: int) -> Queue:
         return self._one_shots if number % ONE_SHOT_EVERY == 0 else self._lanes

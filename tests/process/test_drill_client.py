@@ -238,6 +238,29 @@ def test_what_is_unreachable_says_why() -> None:
     assert {each.fault for each in result.failures} == {"[Errno 101] Network is unreachable"}
 
 
+def test_a_generator_that_stood_still_has_offered_what_was_due_before_it_was_told() -> None:
+    """To fall, or to stop: a pause just before it takes nothing away from the rate."""
+    lines: list[Line] = []
+    plan = Plan(f"http://127.0.0.1:{free_port()}", "run", 100, 100, 20, asks_first=False)
+
+    async def run() -> None:
+        load = Load(plan, lines.append)
+        running = asyncio.create_task(load.run())
+        for told in (load.fall, load.stop):
+            await asyncio.sleep(0.2)
+            time.sleep(0.5)  # noqa: ASYNC251 — nothing else of this process comes to its turn
+            told()
+        await running
+
+    asyncio.run(run())
+    result = lines[-1].result
+
+    assert result is not None
+    assert result.offered_at_full >= 100 * result.full_load
+    at_lowest = result.offered - result.offered_at_full
+    assert at_lowest >= int(20 * (result.seconds - result.full_load))
+
+
 def test_what_this_machine_has_no_means_to_send_is_told_apart() -> None:
     """Where no more files may be open, a request is not sent, and that is how it is counted."""
 
