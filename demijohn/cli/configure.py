@@ -146,9 +146,9 @@ def _while_right(configurator: Configurator) -> None:
 @contextmanager
 def _ready(path: Path | None) -> Iterator[None]:
     """Have the file there for the context's time."""
-    if path is not None:
-        path.touch()
     try:
+        if path is not None:
+            path.touch()  # in here: the signal that ends this may come right behind it
         yield
     finally:
         if path is not None:

@@ -202,7 +202,7 @@ class Node:
         """Whether a connection to `host` ends here, as mongod finds it out: it asks."""
         name, _, port = host.rpartition(":")
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(10):
                 reader, writer = await asyncio.open_connection(name, int(port))
                 writer.write(wire.request(1, {"_isSelf": 1, "$db": "admin"}))
                 head = await reader.readexactly(4)
