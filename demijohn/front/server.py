@@ -165,12 +165,15 @@ class Server(uvicorn.Server):
         copies = [sock.dup() for sock in sockets]
         for listener in self.servers:
             listener.close()
+        await asyncio.sleep(0)  # libuv closes its own behind this turn: ours are to be the last
         for copy in copies:
             with copy:
-                for accepted in waiting(copy):
-                    await asyncio.get_running_loop().connect_accepted_socket(
-                        self._new_connection, accepted
-                    )
+                # Taken in later: between the last look and the end there is time for one more.
+                taken = list(waiting(copy))
+            for accepted in taken:
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    self._new_connection, accepted
+                )
 
     def _new_connection(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
