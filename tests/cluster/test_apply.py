@@ -12,6 +12,7 @@ import pytest
 from tests.support.cluster import APP, DATABASE, OVERLAY, Cluster, RefusedError, restricted_pod
 from tests.support.guide_files import BASE, IN_THE_GUIDES_ORDER, copied_deployment, with_stand_in
 from tests.support.processes import wait_until
+from tests.support.together import beside
 
 KINDS = (
     "deployment/flask-deployment",
@@ -39,19 +40,13 @@ def _specs(cluster: Cluster) -> dict[str, Any]:
 def _fewest_ready(cluster: Cluster, label: str) -> Iterator[list[int]]:
     """The numbers of ready pods that were seen, one after another."""
     seen: list[int] = []
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.is_set():
+    def watch(is_over: threading.Event) -> None:
+        while not is_over.is_set():
             seen.append(len(cluster.ready(label)))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with beside(watch):
         yield seen
-    finally:
-        over.set()
-        watcher.join()
 
 
 def test_five_files_in_the_guides_order_and_one_overlay_are_the_same(empty: Cluster) -> None:

@@ -20,6 +20,7 @@ from tests.support.database import Database
 from tests.support.hostile_bodies import VICTIM, Attack, attacks
 from tests.support.raw_http import ask, connect, head
 from tests.support.service import Service
+from tests.support.together import beside
 
 MIB = 1024 * 1024
 CEILING = 512 * MIB
@@ -166,16 +167,10 @@ def _unread(service: Service, clients: int) -> Iterator[Counter[int]]:
 def _probed(service: Service) -> Iterator[Counter[int]]:
     """Ask for both probes again and again during the block; what they were answered."""
     statuses: Counter[int] = Counter()
-    over = threading.Event()
 
-    def probe() -> None:
-        while not over.wait(0.1):
+    def probe(is_over: threading.Event) -> None:
+        while not is_over.wait(0.1):
             statuses.update(ask(service.port, head("GET", p)).status for p in ("/livez", "/readyz"))
 
-    with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(probe)
-        try:
-            yield statuses
-        finally:
-            over.set()
-            asking.result(PATIENCE)
+    with beside(probe):
+        yield statuses

@@ -17,6 +17,7 @@ from tests.support.open_loop import LOST, asking
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
 from tests.support.tiny import tiny
+from tests.support.together import beside
 
 SOON = {"shed_after": "0.2", "queue_timeout": "120", "log_level": "error"}
 SLOW = head("GET", "/?0.02")
@@ -31,19 +32,13 @@ MANY = 500
 def crowd(port: int, request: bytes) -> Iterator[list[Counter[int]]]:
     """A crowd that asks and asks again all through the block; the statuses, once it has ended."""
     ended: list[Counter[int]] = []
-    is_over = threading.Event()
 
-    def run() -> None:
+    def run(is_over: threading.Event) -> None:
         url = f"http://127.0.0.1:{port}"
         ended.append(asking(url, request, MANY, lambda: not is_over.is_set()).statuses)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with beside(run):
         yield ended
-    finally:
-        is_over.set()
-        thread.join()
 
 
 def shed(port: int) -> dict[str, float]:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from tests.support.api import Api
+from tests.support.together import beside
 
 _PAUSE = 0.02
 """Seconds between two questions."""
@@ -29,9 +30,8 @@ def lagging(url: str) -> Iterator[Lag]:
     At the end of the block the lag is complete.
     """
     lag = Lag()
-    is_over = threading.Event()
 
-    def look() -> None:
+    def look(is_over: threading.Event) -> None:
         with closing(Api(url)) as api:
             while not is_over.is_set():
                 began = time.monotonic()
@@ -39,10 +39,5 @@ def lagging(url: str) -> Iterator[Lag]:
                 is_over.wait(_PAUSE)
                 lag.seconds = max(lag.seconds, time.monotonic() - began - _PAUSE)
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
+    with beside(look):
         yield lag
-    finally:
-        is_over.set()
-        looking.join()
