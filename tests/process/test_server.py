@@ -12,7 +12,7 @@ import pytest
 
 from demijohn.exits import Exit
 from tests.support.processes import wait_until
-from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
+from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer, series
 from tests.support.tiny import Held, go_round, is_closed, tiny
 
 
@@ -316,9 +316,8 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
 
 def _held(port: int) -> float:
     """Bytes of bodies that are held, by the gauge."""
-    lines = ask(port, head("GET", "/metrics")).body.decode().splitlines()
-    (line,) = (each for each in lines if each.startswith("demijohn_body_bytes "))
-    return float(line.rpartition(" ")[2])
+    ((_, value),) = series(port, "body_bytes")
+    return value
 
 
 def test_endless_trailers_cost_no_memory(tmp_path: Path) -> None:

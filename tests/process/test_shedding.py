@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.open_loop import LOST, asking
 from tests.support.processes import wait_until
-from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
+from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer, series
 from tests.support.tiny import tiny
 from tests.support.together import beside
 
@@ -44,13 +44,6 @@ def crowd(port: int, request: bytes) -> Iterator[list[Counter[int]]]:
 def shed(port: int) -> dict[str, float]:
     """What the metrics say was shed, by reason."""
     return {name.split('"')[1]: value for name, value in series(port, "shed_total")}
-
-
-def series(port: int, name: str, *labels: str) -> list[tuple[str, float]]:
-    """The time series of a metric that have these labels, each with its value."""
-    lines = ask(port, head("GET", "/metrics")).body.decode().splitlines()
-    pairs = [line.rpartition(" ") for line in lines if line.startswith(f"demijohn_{name}{{")]
-    return [(of, float(value)) for of, _, value in pairs if all(each in of for each in labels)]
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])

@@ -16,7 +16,7 @@ from demijohn.exits import Exit
 from tests.conftest import Starter
 from tests.support.database import Database, Documents, emptied
 from tests.support.processes import wait_until
-from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer
+from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer, series
 from tests.support.service import Service
 from tests.support.wsgi import flask_run, gunicorn
 
@@ -101,9 +101,7 @@ def test_an_upload_that_is_cut(service: Service, kept: Documents, name: str, end
 
 def _ended(service: Service) -> float:
     """How many requests with documents have come to their end so far."""
-    lines = ask(service.port, head("GET", "/metrics")).body.decode().splitlines()
-    counters = (each for each in lines if each.startswith("demijohn_requests_total{"))
-    return sum(float(each.rpartition(" ")[2]) for each in counters if 'method="POST"' in each)
+    return sum(value for _, value in series(service.port, "requests_total", 'method="POST"'))
 
 
 @pytest.mark.parametrize("server", [flask_run, gunicorn])

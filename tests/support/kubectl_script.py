@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.client import Ended
+from tests.support.drills import INCONCLUSIVE
 from tests.support.processes import wait_until
 from tests.support.service import clean_environ
 
@@ -158,7 +159,6 @@ HPA = {
     },
     "status": {},
 }
-INCONCLUSIVE = 3
 _TRIES = 3
 POD = {"metadata": {"name": "old-0", "uid": "old-0"}, "status": {"conditions": []}}
 

@@ -71,3 +71,14 @@ def ask(port: int, request: bytes) -> RawAnswer:
     with connect(port) as connection:
         connection.sendall(request)
         return read_answer(connection)
+
+
+def series(port: int, name: str, *labels: str) -> list[tuple[str, float]]:
+    """The time series of a service's metric that have these labels, each with its value."""
+    lines = ask(port, head("GET", "/metrics")).body.decode().splitlines()
+    pairs = [line.rpartition(" ") for line in lines if line.startswith(f"demijohn_{name}")]
+    return [
+        (of, float(value))
+        for of, _, value in pairs
+        if of.partition("{")[0] == f"demijohn_{name}" and all(each in of for each in labels)
+    ]
