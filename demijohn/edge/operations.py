@@ -33,6 +33,8 @@ class Operations:
         self._metrics = metrics
         self.draining = False
         """Set once, when the process has been told to stop."""
+        self.ending = False
+        """Set once, when the whole service stops: then nobody listens behind this process."""
 
     def probe(self, path: str, caller: Caller) -> Reply:
         """The answer of `/livez`, `/readyz` or `/metrics`.

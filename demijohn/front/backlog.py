@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import contextlib
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -12,6 +16,19 @@ TICK = 0.02
 """Seconds between two looks."""
 MOST = 256
 """Connections taken in at one look."""
+HANDSHAKE = 0.05
+"""Seconds that who has begun to connect gets to be connected: many times a cluster's round trip."""
+_ATTACH_FILTER = 26
+"""SO_ATTACH_FILTER, socket(7)."""
+_DROP_SYN = (
+    # In classic BPF: its code, where to jump if so and if not, and what it is about. It is shown
+    # each segment from its TCP header on, which has the flags in byte 13, and of them SYN as
+    # 2 (RFC 9293, section 3.1). It says how many bytes may pass.
+    (0x30, 0, 0, 13),  # load that byte
+    (0x45, 0, 1, 2),  # if it has that bit, go on, else leave the next out
+    (0x06, 0, 0, 0),  # none
+    (0x06, 0, 0, 0xFFFFFFFF),  # all
+)
 
 
 class Backlog:
@@ -36,13 +53,15 @@ class Backlog:
         self._copies = [each.dup() for each in listeners]
         self._set_timer()
 
-    def close(self) -> None:
-        """Look no more."""
+    async def close(self) -> None:
+        """Look no more, and wait for those who are being taken in."""
         if self._timer is not None:
             self._timer.cancel()
         for copy in self._copies:
             copy.close()
         self._copies = []
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _set_timer(self) -> None:
         self._due = time.monotonic() + TICK
@@ -62,6 +81,23 @@ class Backlog:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # it left before it was taken in: that is its own affair
+
+
+def let_no_more_begin(listener: socket.socket) -> None:
+    """Have the kernel pass over whoever asks to connect from now on, for good.
+
+    Those who have asked before are still let in. Who is passed over asks again after a second, and
+    finds out then whether somebody listens. A system that is not Linux, or does not permit
+    it, goes on as before.
+    """
+    if sys.platform != "linux":
+        return
+    program = array.array("B", b"".join(struct.pack("HBBI", *each) for each in _DROP_SYN))
+    address, _ = program.buffer_info()
+    with contextlib.suppress(OSError):
+        # struct sock_fprog; the kernel takes a copy of what it points to.
+        described = struct.pack("HP", len(_DROP_SYN), address)
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, described)
 
 
 def waiting(listener: socket.socket) -> Iterator[socket.socket]:

@@ -3,6 +3,8 @@
 On SIGTERM it goes on listening and serving for `drain_delay`, with `/readyz` 503 and
 `Connection: close` on every answer, so that load balancers and keep-alive clients go elsewhere.
 Then the listener and idle connections close, and work under way gets `drain_timeout` to finish.
+Nobody who could connect is left without an answer: where this process is the last to listen, nobody
+else is let in before it looks for the last time.
 A second signal ends it at once.
 """
 
@@ -20,7 +22,7 @@ import uvloop
 
 from demijohn.edge.entrance import PROBES
 from demijohn.exits import Exit
-from demijohn.front.backlog import Backlog, waiting
+from demijohn.front.backlog import HANDSHAKE, Backlog, let_no_more_begin, waiting
 from demijohn.front.bounds import Bounds
 from demijohn.front.bridge import Bridge
 from demijohn.front.descriptors import room_for
@@ -161,7 +163,11 @@ class Server(uvicorn.Server):
         What waits in a listener's backlog when it closes is reset, though its client has been
         told that it is connected.
         """
-        self._backlog.close()
+        if self._parts.operations.ending:
+            for sock in sockets:
+                let_no_more_begin(sock)
+            await asyncio.sleep(HANDSHAKE)
+        await self._backlog.close()
         copies = [sock.dup() for sock in sockets]
         for listener in self.servers:
             listener.close()

@@ -13,10 +13,11 @@ from functools import partial
 import structlog
 
 from demijohn.app import Service, create_service
+from demijohn.edge.operations import Operations
 from demijohn.exits import Exit
 from demijohn.front.parts import Means, Parts
 from demijohn.front.server import run
-from demijohn.launcher.workers import SERVING
+from demijohn.launcher.workers import SERVING, STOPPING
 from demijohn.settings import Settings
 
 WATCH_ENDS = 2.0
@@ -45,7 +46,7 @@ def serve(
     parts = _parts(service)
     gc.collect()
     gc.freeze()
-    code = run(parts, listener, management, partial(_report, launcher_fd))
+    code = run(parts, listener, management, partial(_report, launcher_fd, service.operations))
     if code != Exit.OK:
         # Some thread still waits for the database, and would be waited for.
         os._exit(code)
@@ -70,17 +71,18 @@ def _parts(service: Service) -> Parts:
     )
 
 
-def _report(launcher_fd: int, loop: asyncio.AbstractEventLoop) -> None:
-    """Tell the launcher that this worker serves, and watch for the launcher's end."""
-    loop.add_reader(launcher_fd, _launcher_spoke, launcher_fd)
+def _report(launcher_fd: int, operations: Operations, loop: asyncio.AbstractEventLoop) -> None:
+    """Tell the launcher that this worker serves, and listen for its word and for its end."""
+    loop.add_reader(launcher_fd, _launcher_spoke, launcher_fd, operations)
     with suppress(ConnectionError):  # which the reader finds too
         os.write(launcher_fd, SERVING)
 
 
-def _launcher_spoke(launcher_fd: int) -> None:
+def _launcher_spoke(launcher_fd: int, operations: Operations) -> None:
     # One that was killed before it has read what this worker said resets the connection.
     with suppress(ConnectionError):
-        if os.read(launcher_fd, 1):
+        if os.read(launcher_fd, 1) == STOPPING:
+            operations.ending = True
             return
     structlog.get_logger().error("launcher is gone")
     # Nobody would replace this worker or stop it, and its port must be free for the next start.

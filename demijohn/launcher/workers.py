@@ -1,7 +1,8 @@
 """The worker processes: started, replaced when they die, drained when the service stops.
 
 A worker inherits the listening sockets and one end of a socket pair. On that it writes `SERVING`
-once it serves; when it reads the end of the stream there, the launcher is dead, and it ends.
+once it serves, and reads `STOPPING` before it is told to stop with all others; when it reads the
+end of the stream there, the launcher is dead, and it ends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from demijohn.settings import MULTIPROCESS_DIR
 
 SERVING = b"R"
 """What a worker says once it accepts connections."""
+STOPPING = b"S"
+"""What a worker is told: the whole service stops, and no other worker will take its place."""
 GRACE = 5.0
 """Seconds past its own deadlines that a worker gets before it is killed."""
 FINAL_CODES = range(Exit.USAGE, Exit.DATABASE + 1)
@@ -101,6 +104,8 @@ class Workers:
             self._deadline = now + self._plan.drain + GRACE
         for slot in self._slots:
             if slot.worker is not None and slot.worker.process.poll() is None:
+                with contextlib.suppress(ConnectionError):  # it has ended just now
+                    slot.worker.channel.send(STOPPING)
                 slot.worker.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -181,9 +186,10 @@ class Workers:
     def _heard(self, worker: _Worker) -> None:
         """The worker has written, or it is gone, which SIGCHLD tells better."""
         self._loop.forget(worker.channel)
-        if worker.channel.recv(16) == SERVING:
-            worker.ready_since = self._clock()
-            self.is_serving = True
+        with contextlib.suppress(ConnectionError):  # it is gone, and never read that it was to stop
+            if worker.channel.recv(16) == SERVING:
+                worker.ready_since = self._clock()
+                self.is_serving = True
 
     def _release(self, slot: _Slot, worker: _Worker) -> None:
         self._loop.forget(worker.channel)

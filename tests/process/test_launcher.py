@@ -82,25 +82,33 @@ def test_stop_while_starting(own_service: Starter, tmp_path: Path, delay: float)
     wait_until(lambda: not service.everything(), "all processes end")
 
 
-def test_worker_that_dies_is_replaced(database: Database, own_service: Starter) -> None:
-    """A killed worker is replaced by a new process, and the service answers again."""
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, Exit.OK)]
+)
+def test_worker_that_ends_is_replaced(
+    database: Database, own_service: Starter, number: signal.Signals, code: int
+) -> None:
+    """A worker that is killed, or told to stop, is replaced, and the service answers again."""
     service = own_service(on(database))
     (old,) = service.workers()
-    os.kill(old, signal.SIGKILL)
+    os.kill(old, number)
     wait_until(lambda: service.workers() not in ([], [old]), "a new worker")
     wait_until(lambda: is_up(service), "the new worker serves")
     assert post(service.url, {"a": 1}).status == 201
-    assert [each["code"] for each in service.events("worker died")] == [-signal.SIGKILL]
+    assert [each["code"] for each in service.events("worker died")] == [code]
     assert service.stop() == Exit.OK
 
 
-def test_other_workers_go_on(database: Database, own_service: Starter) -> None:
-    """While one of two workers is dead, the other goes on serving."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_other_workers_go_on(
+    database: Database, own_service: Starter, number: signal.Signals
+) -> None:
+    """While one of two workers is away, killed or told to stop, the other goes on serving."""
     service = own_service(on(database, DEMIJOHN_WORKERS="2"))
     wait_until(lambda: len(service.workers()) == 2, "both workers")
     first, second = service.workers()
-    os.kill(first, signal.SIGKILL)
-    wait_until(lambda: not is_alive(first), "it is dead")
+    os.kill(first, number)
+    wait_until(lambda: not is_alive(first), "it has ended")
     assert is_up(service)
     wait_until(lambda: len(service.workers()) == 2, "two workers again")
     assert second in service.workers()
