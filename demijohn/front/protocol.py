@@ -37,7 +37,7 @@ LARGEST_HEAD = 16 * 1024
 """Bytes of a request line and its headers: ten thousand half-sent ones must fit into memory."""
 SLICE = 4 * 1024
 """Bytes that are parsed at one time: how many requests can be in them is bounded."""
-FIRST_REQUEST = 0.5
+FIRST_REQUEST = 1.0
 """Seconds that a connection which has asked nothing yet gets when the service stops."""
 MANAGEMENT_CONNECTIONS = 100
 """Connections that the management port takes above all others together."""
