@@ -31,7 +31,7 @@ PAUSE = 0.05
 """Seconds between two looks at whether it accepts connections yet, or has ended."""
 STOP_TIMEOUT = 10.0
 ASK_AGAIN = 1.0
-"""Seconds after which a server that has not ended is sent its signal again."""
+"""Seconds after which a server that shows no sign of ending is sent its signal again."""
 CACHE = "256M"
 """Of the database's own default, 1 GiB, a laptop has other uses for most."""
 log = structlog.get_logger()
@@ -246,10 +246,11 @@ class Database:
         """Wake a server that is to end.
 
         It waits in accept(), two seconds long unless somebody connects, and where its main thread
-        sleeps just then the first signal may be lost on it.
+        sleeps just then the first signal may be lost on it. Once it accepts nobody any more it has
+        heard, and another signal would kill it in its last moments, when it handles none.
         """
-        _accepts(port)
-        if now >= self._ask_again and self._process is not None:
+        listens = _accepts(port)
+        if listens and now >= self._ask_again and self._process is not None:
             self._process.terminate()
             self._ask_again = now + ASK_AGAIN
 
