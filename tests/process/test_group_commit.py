@@ -6,7 +6,6 @@ What clients send, and what is held against the service, is told in tests/suppor
 from __future__ import annotations
 
 import random
-import re
 import signal
 import threading
 import time
@@ -26,7 +25,7 @@ from tests.support.api import Api
 from tests.support.chaos.stage import kill_one
 from tests.support.database import Database, Documents, emptied
 from tests.support.processes import wait_until
-from tests.support.raw_http import connect
+from tests.support.raw_http import connect, series
 from tests.support.service import Service
 from tests.support.stores import THINGS, locked
 from tests.support.together import at_once
@@ -38,7 +37,6 @@ SLOW = 0.1
 PAUSE = 1.5
 """Seconds for which the database answers nothing."""
 UNWRITTEN = "database-unavailable"
-BATCHES = re.compile(r"^demijohn_insert_batch_documents_(count|sum)\S* (\S+)", re.MULTILINE)
 
 
 @pytest.fixture
@@ -60,9 +58,11 @@ def _crowd(port: int, requests: int) -> list[Sent]:
 
 def _inserts(service: Service) -> tuple[float, float]:
     """Commands that have inserted documents, and the documents."""
-    text = Api(service.url).get("/metrics").body.decode()
-    found = dict(BATCHES.findall(text))
-    return float(found["count"]), float(found["sum"])
+    count, added = (
+        sum(value for _, value in series(service.port, f"insert_batch_documents_{what}"))
+        for what in ("count", "sum")
+    )
+    return count, added
 
 
 @pytest.mark.parametrize("requests", [14, pytest.param(700, marks=pytest.mark.soak)])
