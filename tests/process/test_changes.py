@@ -20,6 +20,7 @@ from tests.support.api import Api
 from tests.support.database import Database, Documents
 from tests.support.events import Listener, listening
 from tests.support.processes import wait_until
+from tests.support.raw_http import gauge
 from tests.support.service import Service, serving
 
 CHANGES = "/v1/collections/things/changes"
@@ -291,11 +292,6 @@ def small(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield service
 
 
-def _gauge(service: Service, name: str) -> float:
-    text = Api(service.url).get("/metrics").body.decode()
-    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(name + " ")))
-
-
 def test_there_is_room_for_so_many(small: Service) -> None:
     """Past its settings a worker refuses streams, and serves all else; who leaves makes room."""
     api = Api(small.url)
@@ -303,10 +299,10 @@ def test_there_is_room_for_so_many(small: Service) -> None:
         for _ in range(20):
             stack.enter_context(listening(small.url + CHANGES))
         assert api.get(CHANGES).problem() == "overloaded"
-        assert _gauge(small, "demijohn_feeds") == 20
-        assert _gauge(small, "demijohn_change_streams") == 1
+        assert gauge(small.port, "feeds") == 20
+        assert gauge(small.port, "change_streams") == 1
         assert api.get("/v1/collections/things/documents?limit=1").status == 200
-    wait_until(lambda: _gauge(small, "demijohn_feeds") == 0, "all have left")
+    wait_until(lambda: gauge(small.port, "feeds") == 0, "all have left")
     with listening(small.url + CHANGES):
         pass
 
@@ -314,11 +310,11 @@ def test_there_is_room_for_so_many(small: Service) -> None:
 def test_there_is_room_for_so_many_questions(small: Service) -> None:
     """Of different filters there are few; one that nobody reads any more makes room at once."""
     api = Api(small.url)
-    wait_until(lambda: _gauge(small, "demijohn_feeds") == 0, "nobody is there")
+    wait_until(lambda: gauge(small.port, "feeds") == 0, "nobody is there")
     with listening(f"{small.url}{CHANGES}?a=1"):
         with listening(f"{small.url}{CHANGES}?a=2"):
             assert api.get(f"{CHANGES}?a=3").problem() == "overloaded"
-        wait_until(lambda: _gauge(small, "demijohn_feeds") == 1, "one has left")
+        wait_until(lambda: gauge(small.port, "feeds") == 1, "one has left")
         with listening(f"{small.url}{CHANGES}?a=3"), ExitStack() as stack:
             for each in range(15):
                 stack.enter_context(listening(f"{small.url}{CHANGES}?a=3&fields=f{each}"))
@@ -335,7 +331,7 @@ def test_a_hundred_streams_share_one(
         url = stage.url() + CHANGES
         asked = [f"{url}?fields=a", f"{url}?fields=-a", url]
         listeners = [stack.enter_context(listening(asked[each % 3])) for each in range(99)]
-        assert _gauge(stage.service, "demijohn_change_streams") == 1
+        assert gauge(stage.service.port, "change_streams") == 1
         for number in range(20):
             things.insert_one({"_id": number, "a": 1, "b": 2})
             assert api.get("/v1/collections/things/documents").status == 200

@@ -12,7 +12,7 @@ import pytest
 
 from demijohn.exits import Exit
 from tests.support.processes import wait_until
-from tests.support.raw_http import RawAnswer, ask, connect, head, read_answer, series
+from tests.support.raw_http import RawAnswer, ask, connect, gauge, head, read_answer
 from tests.support.tiny import Held, go_round, is_closed, tiny
 
 
@@ -304,7 +304,7 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
     with tiny("recording", **settings) as server, Held(server.port) as held:
         half = head("POST", "/", "Content-Length: 100000") + b"x" * 99_999
         (slow,) = held.open(1, half)
-        wait_until(lambda: _held(server.port) >= 99_999, "what has come is held")
+        wait_until(lambda: gauge(server.port, "body_bytes") >= 99_999, "what has come is held")
         refused = ask(server.port, head("POST", "/", "Content-Length: 60000") + b"y" * 60_000)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         slow.sendall(b"x")
@@ -312,12 +312,6 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
         again = ask(server.port, head("POST", "/", "Content-Length: 60000") + b"y" * 60_000)
         assert again.status == 200
     assert record.read_text() == "100000\n60000\n"
-
-
-def _held(port: int) -> float:
-    """Bytes of bodies that are held, by the gauge."""
-    ((_, value),) = series(port, "body_bytes")
-    return value
 
 
 def test_endless_trailers_cost_no_memory(tmp_path: Path) -> None:

@@ -82,3 +82,9 @@ def series(port: int, name: str, *labels: str) -> list[tuple[str, float]]:
         for of, _, value in pairs
         if of.partition("{")[0] == f"demijohn_{name}" and all(each in of for each in labels)
     ]
+
+
+def gauge(port: int, name: str) -> float:
+    """The value of a service's metric that has one time series."""
+    ((_, value),) = series(port, name)
+    return value
