@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self, cast
 
 import bson
@@ -22,7 +23,7 @@ from demijohn.errors import DeadlineExceeded, InvalidFilter, InvalidPipeline, Pr
 from demijohn.formats.batches import count
 from demijohn.formats.bson_values import CODEC, Value, elements
 from demijohn.store.commands import Bounded, Raw
-from demijohn.store.failures import translated, unfit_question
+from demijohn.store.failures import unfit_question
 from demijohn.store.hold import EVERYTHING, Hold
 from demijohn.store.room import BatchRoom
 
@@ -58,7 +59,6 @@ class Query:
 class _Cursor(Protocol):
     def __next__(self) -> object: ...
     def batch_size(self, batch_size: int) -> object: ...
-    def close(self) -> None: ...
 
 
 class _Find(RawBatchCursor[RawBSONDocument]):
@@ -72,6 +72,61 @@ class _Find(RawBatchCursor[RawBSONDocument]):
         # of other commands, and of the server's, that each batch is asked for with its size.
         self._batch_size = batch_size
         return self
+
+
+class Batches:
+    """The raw batches of one cursor; each is held (`store.room`) until the next is asked for.
+
+    Who is done before the end lets go of it, and the driver closes the server's cursor, from a
+    thread of its own, a second later. It is no generator, since what one does at its end it may do
+    for the garbage collector: in any thread, at any line, perhaps with a lock of the driver's,
+    where to ask the database something is to wait for oneself for ever.
+    """
+
+    def __init__(
+        self,
+        cursor: _Cursor,
+        asking: Callable[[], AbstractContextManager[None]],
+        room: BatchRoom,
+        size: int,
+    ) -> None:
+        """Take the cursor, what goes around asking it, and how many documents come first."""
+        self._room = room
+        self._held = 0
+        self._cursor: _Cursor | None = cursor
+        self._asking = asking
+        self._size = size
+
+    def __iter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __next__(self) -> bytes:
+        """The next one. Raises as `Reading.find` says, and that is the end."""
+        self._give_back()
+        cursor, self._cursor = self._cursor, None
+        if cursor is None:
+            raise StopIteration
+        with self._asking():
+            batch = next(cursor, None)
+        if batch is None:
+            raise StopIteration
+        # The driver's types know only decoded documents here.
+        raw = cast("bytes", batch)
+        self._size = _next_size(self._size, raw)
+        cursor.batch_size(self._size)
+        self._room.take(len(raw))
+        self._held = len(raw)
+        self._cursor = cursor
+        return raw
+
+    def __del__(self) -> None:
+        """Hold nothing any more."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        held, self._held = self._held, 0
+        self._room.give_back(held)
 
 
 class Reading:
@@ -104,13 +159,12 @@ class Reading:
         """When an operation that begins now has to be over, by the monotonic clock, in seconds."""
         return time.monotonic() + self._milliseconds / 1000
 
-    def find(self, query: Query, until: float | None = None) -> Iterator[bytes]:
+    def find(self, query: Query, until: float | None = None) -> Batches:
         """The documents, as raw batches of BSON.
 
         `until` is the deadline of several queries together, of those that have a limit. The
-        iterator may be advanced by one thread after another, and closing it closes the server's
-        cursor. Raises InvalidFilter, DatabaseUnavailable, DeadlineExceeded, and Overloaded where
-        too many large batches are held.
+        iterator may be advanced by one thread after another. It raises InvalidFilter,
+        DatabaseUnavailable, DeadlineExceeded, and Overloaded where too many large batches are held.
         """
         kind = "find" if query.limit else "scan"
         size = FIRST_OF_LIMITED if query.limit else FIRST_BATCH
@@ -149,7 +203,7 @@ class Reading:
         answer = self._command("distinct", collection, command)
         return dict(elements(answer))["values"]
 
-    def aggregate(self, collection: str, pipeline: Sequence[bytes]) -> Iterator[bytes]:
+    def aggregate(self, collection: str, pipeline: Sequence[bytes]) -> Batches:
         """What a pipeline makes, as `find` gives it, under one deadline for all of it.
 
         Raises InvalidPipeline, DatabaseUnavailable, DeadlineExceeded.
@@ -211,26 +265,9 @@ class Reading:
             )
         return bytes(answer.raw)
 
-    def _batches(
-        self, kind: str, cursor: _Cursor, unfit: type[Problem], size: int
-    ) -> Iterator[bytes]:
+    def _batches(self, kind: str, cursor: _Cursor, unfit: type[Problem], size: int) -> Batches:
         """The batches; `size` is how many documents the first one was asked for with."""
-        try:
-            while True:
-                with self._asking(kind, unfit):
-                    batch = next(cursor, None)
-                if batch is None:
-                    return
-                # The driver's types know only decoded documents here.
-                raw = cast("bytes", batch)
-                size = _next_size(size, raw)
-                cursor.batch_size(size)
-                with self._room.holding(len(raw)):
-                    yield raw
-                del batch, raw  # or it would be held while the next one comes
-        finally:
-            with translated(kind, writes=False):
-                cursor.close()
+        return Batches(cursor, partial(self._asking, kind, unfit), self._room, size)
 
     @contextmanager
     def _asking(self, kind: str, unfit: type[Problem]) -> Iterator[None]:

@@ -7,8 +7,6 @@ documents are large, and a client that does not read its answer leaves it there 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from demijohn.errors import Overloaded
 
@@ -19,24 +17,27 @@ SMALL = 1024 * 1024
 
 
 class BatchRoom:
-    """Counts; thread-safe. Entered and left for each batch."""
+    """Counts; thread-safe."""
 
     def __init__(self, most: int = MOST) -> None:
         """Take how many bytes there is room for; one batch alone always has it."""
         self._most = most
         self._held = 0
-        self._lock = threading.Lock()
+        # The garbage collector may give something back in a thread that has it.
+        self._lock = threading.RLock()
 
-    @contextmanager
-    def holding(self, size: int) -> Iterator[None]:
-        """Hold a batch of `size` bytes for the length of the block. Raises Overloaded."""
-        counted = size if size > SMALL else 0
+    def take(self, size: int) -> None:
+        """Hold a batch of `size` bytes, until they are given back. Raises Overloaded."""
+        if size <= SMALL:
+            return
         with self._lock:
-            if counted and self._held and self._held + counted > self._most:
-                raise Overloaded("Too many large answers are under way.")
-            self._held += counted
-        try:
-            yield
-        finally:
+            has_room = not self._held or self._held + size <= self._most
+            self._held += size if has_room else 0
+        if not has_room:
+            raise Overloaded("Too many large answers are under way.")
+
+    def give_back(self, size: int) -> None:
+        """Hold a batch that was taken no longer."""
+        if size > SMALL:
             with self._lock:
-                self._held -= counted
+                self._held -= size

@@ -5,15 +5,19 @@ But for the first batch each is asked for by what those before it had.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import bson
+import pymongo
 import pytest
 
 from demijohn.formats.batches import split
 from demijohn.store.documents import Store
 from demijohn.store.reading import BATCH_BYTES, FIRST_BATCH, Query
 from tests.support.database import Database
+from tests.support.processes import wait_until
 from tests.support.stores import THINGS, fill, own_store
 
 ALL = Query(THINGS)
@@ -82,3 +86,33 @@ def test_a_limit_that_fits_is_one_batch(store: Store) -> None:
     """A page is read in one go: its size is known, and each batch more would be a round trip."""
     _fill(store, [100] * 900)
     assert _counts(list(store.reading.find(Query(THINGS, limit=800)))) == [800]
+
+
+@pytest.mark.parametrize("way", ["find", "aggregate"])
+def test_what_is_left_half_read_is_ended_from_elsewhere(
+    store: Store, database: Database, way: str
+) -> None:
+    """The garbage collector runs in any thread, at any line: perhaps while it has a lock.
+
+    So whatever it finds there, this thread asks the database nothing; and no cursor is left open.
+    """
+    _fill(store, [1_000] * 1_000)
+    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
+        before = _open_cursors(client)
+        batches = iter(
+            store.reading.find(ALL) if way == "find" else store.reading.aggregate(THINGS, [])
+        )
+        next(batches)
+        assert _open_cursors(client) == before + 1
+        circle: list[object] = [batches]
+        circle.append(circle)
+        asked = store._pool.handed_out  # how often this thread has asked something
+        del batches, circle
+        gc.collect()
+        assert store._pool.handed_out == asked
+        wait_until(lambda: _open_cursors(client) == before, "the cursor is closed")
+
+
+def _open_cursors(client: pymongo.MongoClient[dict[str, Any]]) -> int:
+    status = client.admin.command("serverStatus")
+    return int(status["metrics"]["cursor"]["open"]["total"])

@@ -13,30 +13,27 @@ LARGE = SMALL + 1
 def test_what_is_held_is_bounded() -> None:
     """What would be too much is refused, and fits once another has left."""
     room = BatchRoom(2 * LARGE)
-    with room.holding(LARGE):
-        with room.holding(LARGE), pytest.raises(Overloaded), room.holding(LARGE):
-            pass
-        with room.holding(LARGE):
-            pass
+    room.take(LARGE)
+    room.take(LARGE)
+    with pytest.raises(Overloaded):
+        room.take(LARGE)
+    room.give_back(LARGE)
+    room.take(LARGE)
 
 
 def test_one_alone_always_fits() -> None:
     """However large it is: otherwise nobody could read such a collection."""
-    with BatchRoom(1).holding(16 * LARGE):
-        pass
+    room = BatchRoom(1)
+    room.take(16 * LARGE)
+    with pytest.raises(Overloaded):
+        room.take(LARGE)
 
 
 def test_small_ones_are_never_refused() -> None:
-    """A full room is open to them."""
+    """A full room is open to them, and they give nothing back that they did not take."""
     room = BatchRoom(LARGE)
-    with room.holding(LARGE), room.holding(SMALL), room.holding(SMALL):
-        pass
-
-
-def test_a_failure_gives_back_what_was_held() -> None:
-    """An answer that breaks off, or a client that leaves, holds nothing any more."""
-    room = BatchRoom(LARGE)
-    with pytest.raises(ValueError, match="left"), room.holding(LARGE):
-        raise ValueError("left")
-    with room.holding(LARGE):
-        pass
+    room.take(LARGE)
+    room.take(SMALL)
+    room.give_back(SMALL)
+    with pytest.raises(Overloaded):
+        room.take(LARGE)
