@@ -105,6 +105,7 @@ class Hot:
             self._under_way -= 1
             connection.when_lost = None
             waiting.end()
+            del future  # see `Threads.run`
 
     def longest_wait(self) -> float:
         """Seconds that the longest has waited, where there are more than are asked at one time."""

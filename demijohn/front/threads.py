@@ -84,6 +84,9 @@ class Threads:
             self._under_way -= 1
             if timer is not None:
                 timer.cancel()
+            # What is raised here refers to this frame, and the future in it to what is raised: all
+            # that the failure has met on its way would wait for the garbage collector.
+            del call
         return result
 
     def longest_wait(self) -> float:

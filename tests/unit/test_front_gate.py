@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
-from demijohn.errors import Overloaded
+from demijohn.errors import NotFound, Overloaded
 from demijohn.front.body import SMALL
 from demijohn.front.gate import CAPACITY, Gate
 from demijohn.front.threads import Threads
@@ -123,3 +128,36 @@ def test_too_many_waiting_calls_are_refused() -> None:
         assert threads.close(5)
 
     asyncio.run(scenario())
+
+
+class _Left:
+    """What a failing call has in its hands."""
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_has_failed_is_let_go_of_at_once(
+    factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """All that it was about, be it a cursor or a large batch, waits for no garbage collector."""
+
+    async def scenario() -> None:
+        threads = Threads(1, 1, asyncio.get_running_loop())
+        known: list[weakref.ref[_Left]] = []
+
+        def fail() -> None:
+            left = _Left()
+            known.append(weakref.ref(left))
+            raise NotFound("There is none.")
+
+        with contextlib.suppress(NotFound):
+            await threads.run(fail, 5)
+        assert await threads.run(lambda: 1) == 1  # by now its thread is behind it
+        assert known[0]() is None
+        assert threads.close(5)
+
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(scenario())
+    finally:
+        gc.enable()
