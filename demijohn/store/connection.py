@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 
 import pymongo
+import structlog
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors as driver
 from pymongo.monitoring import ConnectionPoolListener
 from pymongo.write_concern import WriteConcern
 
 from demijohn.settings import Settings, SettingsError
+from demijohn.store import failures
 from demijohn.store.uri import check_uri
 from demijohn.telemetry.metrics import Metrics
 
@@ -25,6 +28,9 @@ LEADERS = 4
 """Threads beside those that answer requests, each with at most one operation too: they carry out
 what came together, so many single commands and so many transactions."""
 
+_BACKGROUND = logging.getLogger("pymongo.client")
+"""Where the driver says what fails in its own threads."""
+
 Client = pymongo.MongoClient[RawBSONDocument]
 
 
@@ -35,6 +41,8 @@ def open_client(uri: str, settings: Settings, pool: Pool, connections: int) -> C
     the URI can't be used (see check_uri).
     """
     check_uri(uri)
+    _BACKGROUND.handlers = [_Background()]
+    _BACKGROUND.propagate = False
     try:
         with warnings.catch_warnings():
             # The driver only warns of options that it does not know, `tls=maybe` among them.
@@ -67,6 +75,18 @@ def write_concern(settings: Settings) -> WriteConcern:
     The server gives up a little before the driver does, so that it gets to say so.
     """
     return WriteConcern(w="majority", j=True, wtimeout=int(settings.database_timeout * 900))
+
+
+class _Background(logging.Handler):
+    """Logs it in a line as any other: the driver logs tracebacks, of many lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log what such a thread has met, as where it closes a cursor of a lost database."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, driver.PyMongoError):
+            failures.log("background", error, failures.translate(error, writes=False))
+        else:
+            structlog.get_logger().error("defect", said=record.getMessage(), exc_info=error)
 
 
 class Pool(ConnectionPoolListener):

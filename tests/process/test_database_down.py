@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,25 @@ def test_nothing_written_where_it_says_so(own_database: Database, own_service: S
     there = {each["n"] for each in api.get("/data").json()}
     assert {"before", "after"} <= there
     assert not {n for n, code in codes.items() if code == "database-unavailable"} & there
+
+
+def test_an_answer_that_is_left_when_the_database_has_gone(
+    own_database: Database, own_service: Starter
+) -> None:
+    """That its cursor cannot be closed then is a line of the log as any other."""
+    service = own_service({"MONGODB_URI": own_database.uri})
+    with pymongo.MongoClient[dict[str, Any]](own_database.uri) as client:
+        client["flask_db"]["data"].insert_many([{"x": 400_000 * "x"} for _ in range(100)])
+    with connect(service.port) as leaving:  # in the first batch of several, with 16 MiB to go
+        leaving.sendall(head("GET", "/data"))
+        assert leaving.recv(12) == b"HTTP/1.1 200"
+        own_database.kill()
+
+    def said() -> list[object]:
+        return [each["operation"] for each in service.events("database operation failed")]
+
+    wait_until(lambda: "background" in said(), "it is in the log")
+    assert all(map(json.loads, service.log().splitlines()))
 
 
 def test_a_database_that_was_never_there(own_service: Starter) -> None:
