@@ -89,21 +89,20 @@ def test_a_limit_that_fits_is_one_batch(store: Store) -> None:
 
 
 @pytest.mark.parametrize("way", ["find", "aggregate"])
-def test_what_is_left_half_read_is_ended_from_elsewhere(
-    store: Store, database: Database, way: str
-) -> None:
+def test_what_is_left_half_read_is_ended_from_elsewhere(own_database: Database, way: str) -> None:
     """The garbage collector runs in any thread, at any line: perhaps while it has a lock.
 
     So whatever it finds there, this thread asks the database nothing; and no cursor is left open.
     """
-    _fill(store, [1_000] * 1_000)
-    with pymongo.MongoClient[dict[str, Any]](database.uri) as client:
-        before = _open_cursors(client)
-        batches = iter(
-            store.reading.find(ALL) if way == "find" else store.reading.aggregate(THINGS, [])
-        )
+    with (
+        own_store(own_database, "left") as store,
+        pymongo.MongoClient[dict[str, Any]](own_database.uri) as client,
+    ):
+        _fill(store, [1_000] * 1_000)
+        reading = store.reading
+        batches = reading.find(ALL) if way == "find" else reading.aggregate(THINGS, [])
         next(batches)
-        assert _open_cursors(client) == before + 1
+        assert _open_cursors(client) == 1
         circle: list[object] = [batches]
         circle.append(circle)
         gc.collect()  # what has outlived that comes in another order, batches before their cursor
@@ -111,7 +110,7 @@ def test_what_is_left_half_read_is_ended_from_elsewhere(
         del batches, circle
         gc.collect()
         assert store._pool.handed_out == asked
-        wait_until(lambda: _open_cursors(client) == before, "the cursor is closed")
+        wait_until(lambda: _open_cursors(client) == 0, "the cursor is closed")
 
 
 def _open_cursors(client: pymongo.MongoClient[dict[str, Any]]) -> int:
