@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.support.database import Database
-from tests.support.service import Service, serving
+from tests.support.service import Service, running, serving
 from tests.support.standalone import Standalone
 
 Starter = Callable[..., Service]
@@ -21,6 +21,19 @@ hypothesis.settings.register_profile(
     "no-deadline", deadline=None, derandomize="SCALE" not in os.environ
 )
 hypothesis.settings.load_profile("no-deadline")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the services that run at this time have said, and are at."""
+    report = yield
+    if report.failed and call.when == "call":
+        for each in running():
+            report.sections.append((f"service of {item.name}", each.last_words()))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

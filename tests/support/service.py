@@ -9,16 +9,29 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 import psutil
 
-from tests.support.processes import TAG, is_alive, kill_all, tagged, tree, wait_until
+from tests.support.processes import (
+    TAG,
+    TimedOutError,
+    is_alive,
+    kill_all,
+    tagged,
+    tree,
+    wait_until,
+)
 
 ROOT = Path(__file__).parents[2]
 OURS = ("DEMIJOHN_", "MONGODB_URI", "PROMETHEUS_MULTIPROC_DIR", TAG)
+LAST_LINES, LONGEST_LINE = 20, 300
+"""What a failure shows of a log."""
+_END = "Extension modules:"
+"""The last line of what Python says of a process that SIGABRT ends (its manual, `faulthandler`)."""
+_running: list[Service] = []
 
 
 def clean_environ(settings: Mapping[str, str]) -> dict[str, str]:
@@ -46,12 +59,17 @@ class Service:
                 [sys.executable, "-m", "demijohn", "serve", "--port", "0", *arguments],
                 cwd=directory,
                 # A service that is killed leaves its temporary files: here they go with the test.
-                env={**clean_environ({"TMPDIR": str(directory), **settings}), TAG: self._tag},
+                env={
+                    **clean_environ({"TMPDIR": str(directory), **settings}),
+                    TAG: self._tag,
+                    "PYTHONFAULTHANDLER": "1",  # see `last_words`
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        _running.append(self)
 
     def started(self) -> Self:
         """Wait until it listens. Raises RuntimeError with its log where it ends instead."""
@@ -107,10 +125,28 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL to the launcher and everything below it at one time."""
+        if self in _running:
+            _running.remove(self)
         everything = self.everything()
         kill_all(everything)
         self.process.wait()
         wait_until(lambda: not any(is_alive(each.pid) for each in everything), "all end")
+
+    def last_words(self) -> str:
+        """What it has said, and what its workers' threads are at; they end by that.
+
+        That is for a test that has failed, perhaps for one of them that hangs.
+        """
+        said = self.log()
+        for pid in self.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)
+        with suppress(TimedOutError):
+            wait_until(lambda: _END in self.log(), "their stacks are there", timeout=5)
+        stacks = self.log()[len(said) :].split("\n\n")
+        different = dict.fromkeys(each.partition("\n")[2] for each in stacks)
+        last = [each[:LONGEST_LINE] for each in said.splitlines()[-LAST_LINES:]]
+        return "\n".join(last) + "\n\n".join(different)
 
     def _children(self, is_mark: Callable[[str], bool]) -> list[int]:
         return [
@@ -121,6 +157,11 @@ class Service:
 
     def _listening(self) -> dict[str, object] | None:
         return next(iter(self.events("listening")), None)
+
+
+def running() -> list[Service]:
+    """Those that no test has killed yet, and whose launcher lives."""
+    return [each for each in _running if each.process.poll() is None]
 
 
 @contextmanager
