@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
+from weakref import WeakSet
 
 import psutil
 
@@ -31,7 +32,7 @@ LAST_LINES, LONGEST_LINE = 20, 300
 """What a failure shows of a log."""
 _END = "Extension modules:"
 """The last line of what Python says of a process that SIGABRT ends (its manual, `faulthandler`)."""
-_running: list[Service] = []
+_begun: WeakSet[Service] = WeakSet()
 
 
 def clean_environ(settings: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +70,7 @@ class Service:
                 stderr=log,
                 start_new_session=True,
             )
-        _running.append(self)
+        _begun.add(self)
 
     def started(self) -> Self:
         """Wait until it listens. Raises RuntimeError with its log where it ends instead."""
@@ -125,8 +126,6 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL to the launcher and everything below it at one time."""
-        if self in _running:
-            _running.remove(self)
         everything = self.everything()
         kill_all(everything)
         self.process.wait()
@@ -160,8 +159,8 @@ class Service:
 
 
 def running() -> list[Service]:
-    """Those that no test has killed yet, and whose launcher lives."""
-    return [each for each in _running if each.process.poll() is None]
+    """Those of this process of pytest whose launcher lives."""
+    return [each for each in _begun if each.process.poll() is None]
 
 
 @contextmanager
